@@ -1,0 +1,87 @@
+# A report on knowledge distillation, one command away: `make report`. Works with GNU make 3.81 and later.
+
+# What may be set on the command line, as in `make report SEEDS=5 OUT=elsewhere`. Empty: the program decides.
+## DATA=data        the folder of datasets (*.pkl)
+## OUT=reports      where the report goes (reports/draft for smoke)
+## SEEDS=30         seeds of each method
+## EPOCHS=          epochs of each training
+## JOBS=            notebooks that run at once (as many as there are cores)
+## SCHEDULER=       a dask scheduler that runs them, tcp://host:port (this machine)
+## PYTHON=python3   the Python that .venv is made from
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER PYTHON
+DATA =
+OUT =
+SEEDS =
+EPOCHS =
+JOBS =
+SCHEDULER =
+PYTHON = python3
+
+# A value is text: it goes through the environment, is quoted where it is used, and nothing expands it.
+$(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+export $(VARIABLES)
+
+# A misspelt name would be ignored, and a long run would be the wrong one.
+given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+unknown := $(filter-out $(VARIABLES) SHELL MAKE%,$(given))
+$(if $(unknown),$(error there is no variable $(unknown): set $(VARIABLES)))
+
+# Python in the environment, which is made on first use (tools/environment.py says how and where).
+need_python = command -v "$$PYTHON" >/dev/null || \
+	{ echo "there is no $$PYTHON: install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python ..." >&2; exit 1; }
+python = @$(need_python); exec "$$PYTHON" -I -S tools/environment.py
+
+report = -m kdlib.report run --data="$${DATA:-data}"
+options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+"--jobs=$$JOBS"} \
+	$${SCHEDULER:+"--scheduler=$$SCHEDULER"}
+
+.DEFAULT_GOAL := help
+.PHONY: help report study smoke data lab open test lint lock clean
+
+help: ## what can be made, and what can be set
+	@echo 'make TARGET [VARIABLE=value ...]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@echo 'variables, each with its value when it is not set:'
+	@awk '/^## / { print "  " substr($$0, 4) }' Makefile
+
+report: ## the report on all datasets, reports/index.html; what is up to date is not run again
+	$(python) $(report) --out="$${OUT:-reports}" $(options)
+
+study: ## the report, and all that is slow
+	$(python) $(report) --study --out="$${OUT:-reports}" $(options)
+
+smoke: ## a draft of the report, reports/draft/index.html: everything runs, on too few seeds and epochs
+	$(python) $(report) --draft --out="$${OUT:-reports/draft}" --seeds=2 --epochs=2 $(options)
+
+data: ## the four datasets anew, in data/
+	$(python) -m kdlib.gaussians data
+
+lab: ## the notebooks, to explore
+	$(python) -m jupyter lab notebooks
+
+open: ## the report, in the browser
+	@$(need_python); "$$PYTHON" -c 'import pathlib, sys, webbrowser; \
+	page = pathlib.Path(sys.argv[1], "index.html").resolve(); \
+	page.exists() or sys.exit("there is no %s yet: make report writes it" % page); \
+	print(page, flush=True); \
+	webbrowser.open(page.as_uri()) or sys.exit("no browser was found: open the file by hand")' "$${OUT:-reports}"
+
+test: ## the tests
+	$(python) --test -m pytest
+
+lint: ## the style of the code, notebooks too
+	$(python) --test -m ruff check
+	$(python) --test -m ruff format --check
+
+compile = @uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+
+lock: ## the locks, after a change of pyproject.toml (needs uv; delete the locks first for newer versions)
+	@command -v uv >/dev/null || { echo "make lock needs uv: install it, then try again" >&2; exit 1; }
+	$(compile) pyproject.toml --output-file requirements.txt
+	$(compile) --group test --constraint requirements.txt --output-file requirements-test.txt
+
+clean: ## removes the report and caches; keeps data, reports/reference and the environment
+	@test ! -d reports || find reports -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build
