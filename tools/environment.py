@@ -37,7 +37,7 @@ REASONS = (
     (("do not match the hashes", "hash mismatch"), "a package is not the one locked: retry, or change the mirror"),
     (("connection", "connect error", "(connect)", "error sending request", "proxyerror", "name resolution", "dns error",
       "network is unreachable", "timed out", "request failed", "sslerror", "certificate"),
-     "the package registry can't be reached: check the network and proxy settings, then try again"),
+     "the package registry can't be reached: check the network, proxy and certificates, then try again"),
     (("no matching distribution", "no wheels", "no usable wheels", "from versions:"),
      "a locked package has no build for this machine: Linux x86-64 or arm64, or macOS arm64, is needed"),
 )  # fmt: skip
@@ -141,7 +141,7 @@ def set_up(prefix, python, locks):
         install = [uv, "pip", "install", "--python", python]
     else:
         install = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-        if not succeeds([python, "-c", "import pip"]):
+        if not succeeds([python, "-m", "pip", "--version"]):
             run([python, "-m", "ensurepip"], prefix)
 
     for lock in locks:
