@@ -140,7 +140,7 @@ def set_up(prefix, python, locks):
     if uv:
         install = [uv, "pip", "install", "--python", python]
     else:
-        install = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+        install = [python, "-m", "pip", "install", "--no-compile", "--no-input", "--disable-pip-version-check"]
         if not succeeds([python, "-m", "pip", "--version"]):
             run([python, "-m", "ensurepip"], prefix)
 
