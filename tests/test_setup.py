@@ -75,7 +75,7 @@ def installed(log):
 
 
 def one_line(run, *words):
-    """Assert that a run failed with one line (after the one that says it began), which holds the words."""
+    """Assert that a run failed with one line (beside make's own, and the one that says it began) with these words."""
     lines = [line for line in run.stderr.splitlines() if not line.startswith(("setting up", "make: ***"))]
     assert run.returncode != 0
     assert len(lines) == 1, run.stderr

@@ -122,20 +122,28 @@ def run(command, prefix):
     sys.exit("can't set up {}: {}{}".format(prefix, reason, " (all that was said: {})".format(log) if log else ""))
 
 
+def venv_command(prefix, uv):
+    """The command that makes `.venv`. Exits, saying why, where it can't be made, or another environment is active."""
+    if os.path.realpath(prefix) != os.path.realpath(VENV):
+        sys.exit("the active environment, {}, has no Python 3.11, 3.12 or 3.13: deactivate it".format(prefix))
+    base = find_python()
+    if base is None and uv is None:
+        found = ".".join(map(str, sys.version_info[:2]))
+        sys.exit("kdlib needs Python 3.11 to 3.13, and this is {}: {}".format(found, GET_PYTHON))
+    return [uv, "venv", "--python", base or ">=3.11,<3.14", prefix] if uv else [base, "-m", "venv", prefix]
+
+
 def set_up(prefix, python, locks):
     """Make the environment if it is `.venv` and missing; install the locks, and kdlib with the first of them."""
     uv = shutil.which("uv")
     uv = uv if uv and succeeds([uv, "--version"]) else None
-    if not works(python):
-        if os.path.realpath(prefix) != os.path.realpath(VENV):
-            sys.exit("the active environment, {}, has no Python 3.11, 3.12 or 3.13: deactivate it".format(prefix))
-        base = find_python()
-        if base is None and uv is None:
-            found = ".".join(map(str, sys.version_info[:2]))
-            sys.exit("kdlib needs Python 3.11 to 3.13, and this is {}: {}".format(found, GET_PYTHON))
+    make_venv = None if works(python) else venv_command(prefix, uv)
+    start = time.time()
+    sys.stderr.write("setting up {} from {} (once, a minute or two)\n".format(prefix, " and ".join(locks)))
+    if make_venv:
         if os.path.isdir(prefix):
             shutil.rmtree(prefix)  # made by a Python that is gone, or too old, or too new
-        run([uv, "venv", "--python", base or ">=3.11,<3.14", prefix] if uv else [base, "-m", "venv", prefix], prefix)
+        run(make_venv, prefix)
 
     if uv:
         install = [uv, "pip", "install", "--python", python]
@@ -154,6 +162,7 @@ def set_up(prefix, python, locks):
     for lock in locks:
         with open(stamp(prefix, lock), "w") as file:
             file.write(digest(python, lock))
+    sys.stderr.write("set up in {:.0f} s\n".format(time.time() - start))
 
 
 def main(arguments):
@@ -171,11 +180,7 @@ def main(arguments):
             fcntl.flock(file, fcntl.LOCK_EX)  # two makes at once: the second waits, and finds it done
             missing = due(prefix, python, locks)
             if missing:
-                start = time.time()
-                what = " and ".join(missing)
-                sys.stderr.write("setting up {} from {} (once, a minute or two)\n".format(prefix, what))
                 set_up(prefix, python, missing)
-                sys.stderr.write("set up in {:.0f} s\n".format(time.time() - start))
 
     if not os.path.isdir(os.path.join(prefix, "conda-meta")):
         os.environ["VIRTUAL_ENV"] = prefix
