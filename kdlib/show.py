@@ -1,0 +1,152 @@
+"""What a notebook shows: figures with caption and alt text, tables, and computed sentences.
+
+JupyterLab displays them as usual; beside that, each carries its meaning as metadata under the key
+`kdlib`, from which the published page is made. The page never takes HTML from a notebook, so a value
+that looks like markup stays text. Which figures and numbers to show is decided elsewhere.
+"""
+
+import base64
+import html
+import io
+import numbers
+import re
+import struct
+
+from IPython.display import publish_display_data
+
+DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
+BEST = "★"  # marks what is printed in bold, for those who do not see bold
+
+
+def figure(fig, caption: str, alt: str) -> None:
+    """Shows a Matplotlib figure once, as PNG, with its caption below, and closes it.
+
+    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two.
+    """
+    for name, text in (("caption", caption), ("alt", alt)):
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{name}: expected a sentence about the figure, got {text!r}")
+    buffer = io.BytesIO()
+    # Without Matplotlib's version in it, the same figure is the same bytes.
+    fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", metadata={"Software": None})
+    _close(fig)
+    png = buffer.getvalue()
+    width, height = (side * 96 // DOTS_PER_INCH for side in struct.unpack(">II", png[16:24]))
+    publish_display_data(
+        {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": f"Figure: {alt}"},
+        {
+            "image/png": {"width": width, "height": height},
+            "kdlib": {"kind": "figure", "caption": caption, "alt": alt, "width": width, "height": height},
+        },
+    )
+    # The page has the caption from the figure itself; this one is for JupyterLab.
+    publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
+
+
+def table(frame, caption: str, *, digits: int = 4, formats=None, best=None, note: str = "", index=None) -> None:
+    """Shows a pandas frame, with its caption above.
+
+    Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash.
+    `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
+    {column: "max" or "min"}. `note` stands below the table. The index is shown unless it is a bare
+    count of rows; `index=True` or `False` decides otherwise.
+    """
+    if index is None:
+        index = any(name is not None for name in frame.index.names) or frame.index.dtype.kind not in "iu"
+    heads = [str(name or "") for name in frame.index.names] if index else []
+    columns = heads + [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
+    marked = _marked(frame, best)
+    formats = formats or {}
+    rows, marks = [], []
+    for r, (key, values) in enumerate(zip(frame.index, frame.itertuples(index=False, name=None), strict=True)):
+        keys = [_text(k, digits) for k in (key if isinstance(key, tuple) else (key,))] if index else []
+        cells = [_text(v, digits, formats.get(c)) for c, v in zip(frame.columns, values, strict=True)]
+        marks += [[r, len(keys) + c] for c in range(len(values)) if marked[r][c]]
+        rows.append(keys + cells)
+    numeric = [False] * len(heads) + [all(_is_number(v) for v in frame.iloc[:, c]) for c in range(frame.shape[1])]
+    meaning = {
+        "kind": "table", "caption": caption, "columns": columns, "rows": rows, "heads": len(heads),
+        "numeric": numeric, "marks": marks, "note": note,
+    }  # fmt: skip
+    publish_display_data({"text/html": _html(meaning), "text/plain": _plain(meaning)}, {"kdlib": meaning})
+
+
+def claim(text: str) -> None:
+    """Shows a sentence or paragraph of Markdown whose numbers were computed just now."""
+    publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
+
+
+def literal(text) -> str:
+    """`text` with Markdown's signs escaped: for names that come from outside, such as a file's."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&])", r"\\\1", " ".join(str(text).split()))
+
+
+def _close(fig) -> None:
+    from matplotlib import pyplot  # only a notebook that draws pays for it
+
+    pyplot.close(fig)
+
+
+def _is_number(value) -> bool:
+    return value is None or (isinstance(value, numbers.Number) and not isinstance(value, bool))
+
+
+def _text(value, digits: int, form: str | None = None) -> str:
+    if value is None or value != value:  # NaN and NaT differ from themselves
+        return "–"
+    if isinstance(value, bool) or type(value).__name__ == "bool":
+        return "yes" if value else "no"
+    if form is not None:
+        return format(value, form)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return f"{value:.{digits}f}"
+    return str(value)
+
+
+def _marked(frame, best) -> list[list[bool]]:
+    marked = [[False] * frame.shape[1] for _ in range(len(frame))]
+    if best is None:
+        return marked
+    if hasattr(best, "to_numpy"):
+        if best.shape != frame.shape:
+            raise ValueError(f"best: expected booleans of shape {frame.shape}, got {best.shape}")
+        return best.to_numpy(dtype=bool).tolist()
+    for column, which in best.items():
+        if which not in ("max", "min"):
+            raise ValueError(f"best: expected 'max' or 'min' for column {column!r}, got {which!r}")
+        values = frame[column]
+        winner = values.max() if which == "max" else values.min()
+        for r, value in enumerate(values):
+            marked[r][frame.columns.get_loc(column)] = bool(value == winner)
+    return marked
+
+
+def _html(table) -> str:
+    """The table for JupyterLab; every value is escaped."""
+    marks = {tuple(mark) for mark in table["marks"]}
+
+    def cell(r, c, text):
+        tag, style = ("th", "left") if c < table["heads"] else ("td", "right" if table["numeric"][c] else "left")
+        text = html.escape(text)
+        text = f"<strong>{text}&nbsp;{BEST}</strong>" if (r, c) in marks else text
+        return f'<{tag} style="text-align: {style}">{text}</{tag}>'
+
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in table["columns"])
+    body = "".join(
+        "<tr>" + "".join(cell(r, c, text) for c, text in enumerate(row)) + "</tr>"
+        for r, row in enumerate(table["rows"])
+    )
+    caption = f'<caption style="text-align: left">{html.escape(table["caption"])}</caption>'
+    note = f"<p>{html.escape(table['note'])}</p>" if table["note"] else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def _plain(table) -> str:
+    marks = {tuple(mark) for mark in table["marks"]}
+    starred = [
+        [f"{text} {BEST}" if (r, c) in marks else text for c, text in enumerate(row)]
+        for r, row in enumerate(table["rows"])
+    ]
+    widths = [max(map(len, column)) for column in zip(table["columns"], *starred, strict=True)]
+    lines = ["  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in [table["columns"], *starred]]
+    return "\n".join([table["caption"], "", *(line.rstrip() for line in lines), *filter(None, [table["note"]])])
