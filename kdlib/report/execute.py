@@ -1,0 +1,234 @@
+"""One notebook, executed truthfully.
+
+Papermill marks every cell completed when a kernel dies or runs out of time. Here a run is good only if
+papermill came back, every code cell ran without error, the kernel still answered after the last one, and
+that had sealed the results: a `sealed.json` whose hashes match the files. (How the kernel's process ends once
+told to is recorded, not judged: a few in a hundred do not end cleanly, for reasons of ipykernel's.)
+Nothing outside a private folder is written; bytes come in with a `Job` and leave with an `Outcome`, so that it
+can happen on any machine.
+"""
+
+import json
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kdlib.report import manifest
+
+FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to run, with all it needs; picklable."""
+
+    name: str  #: names the run in progress reports
+    notebook: bytes
+    parameters: dict  #: beside `output`, which is the private results folder
+    inputs: dict[str, bytes]  #: relative path -> content; they appear in the folder `inputs`
+    limit: float | None = None  #: seconds for the whole notebook
+    code: str | None = None  #: `manifest.code_digest()` where the job was made
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended, and what it left."""
+
+    status: str  #: ok, failed, died, timeout or invalid
+    reason: str  #: one line; empty if ok
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: float = 0.0
+    notebook: bytes | None = None  #: as far as it ran
+    files: dict[str, bytes] = field(default_factory=dict)  #: the sealed results, only if ok
+    cells: list[dict] = field(default_factory=list)  #: heading and seconds of each cell that began
+    environment: dict = field(default_factory=dict)  #: versions, CPU, threads of where it ran
+
+
+class RunError(Exception):
+    """Why a run is not good: a status and a line."""
+
+    def __init__(self, status, reason):
+        super().__init__(reason)
+        self.status = status
+
+
+def execute(job: Job, progress=lambda event: None) -> Outcome:
+    """Runs a job in a private folder; never raises for what the notebook does.
+
+    `progress` is called at the start of every cell with a dict: name, cell, of, heading, seconds.
+    """
+    outcome = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": manifest.environment()}
+    begin = time.monotonic()
+    timer = CellTimer(job.name, begin, progress)
+    notebook = {}
+    with tempfile.TemporaryDirectory(prefix="kd-") as private:
+        try:
+            files = _run(job, Path(private), timer, notebook, begin)
+            outcome |= {"status": "ok", "reason": "", "files": files}
+        except RunError as error:
+            outcome |= {"status": error.status, "reason": _line(str(error))}
+        if "nb" in notebook:
+            outcome["notebook"] = _settled(notebook["nb"], private)
+    return Outcome(**outcome, seconds=round(time.monotonic() - begin, 3), cells=timer.finished())
+
+
+def _run(job, folder, timer, holder, begin) -> dict[str, bytes]:
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    from kdlib.report import kernel  # registers the engine
+
+    if job.code not in (None, manifest.code_digest()):
+        raise RunError("failed", "this worker has another version of kdlib than the one that sent the notebook")
+    for name in FOLDERS:
+        (folder / name).mkdir()
+    for name, content in job.inputs.items():
+        path = folder / "inputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    try:
+        nb = nbformat.reads(job.notebook.decode("utf-8"), as_version=4)
+    except ValueError as error:
+        raise RunError("failed", f"the notebook cannot be read: {error}") from None
+    ending = {}
+    try:
+        papermill.execute_notebook(
+            nb,
+            None,
+            parameters=job.parameters | {"output": "results"},
+            engine_name=kernel.ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            nb_holder=holder,
+            private=folder / "k",
+            resources={"metadata": {"path": str(folder)}},
+            deadline=None if job.limit is None else begin + job.limit,
+            ending=ending,
+            on_cell_start=timer.start(nb),
+        )
+    except CellTimeoutError:
+        raise RunError("timeout", f"{timer.where()}: not done after {job.limit:g} seconds") from None
+    except DeadKernelError:
+        raise RunError("died", f"{timer.where()}: the kernel died ({_ended(ending)}){_last_words(folder)}") from None
+    except papermill.PapermillExecutionError as error:
+        raise RunError("failed", f"{timer.where()}: {error.ename}: {error.evalue}") from None
+    except Exception as error:  # papermill and nbclient raise many kinds; each means that the run is not good
+        status = "failed" if timer.began else "died"
+        raise RunError(status, f"{timer.where()}: {type(error).__name__}: {error}") from error
+    _check_cells(holder["nb"], timer)
+    if not ending.get("alive"):
+        raise RunError("died", f"the kernel died after the last cell ({_ended(ending)})")
+    return _unsealed(folder / "results")
+
+
+def _check_cells(nb, timer):
+    """Every code cell that has code was executed, and none left an error."""
+    for index, cell in enumerate(nb.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise RunError("failed", f"{timer.where(index)}: {output.ename}: {output.evalue}")
+        if cell.execution_count is None:
+            raise RunError("failed", f"{timer.where(index)}: never executed")
+
+
+def _unsealed(folder: Path) -> dict[str, bytes]:
+    """The files of a results folder, if they are exactly those of its seal."""
+    present = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise RunError("failed", f"results: {name!r} is not a regular file")
+        if path.is_file():
+            present[name] = path.read_bytes()
+    if "sealed.json" not in present:
+        raise RunError("failed", "the notebook ended without sealing its results")
+    try:
+        sealed = dict(json.loads(present.pop("sealed.json"))["files"])
+    except (ValueError, KeyError, TypeError):
+        raise RunError("failed", "results: sealed.json cannot be read") from None
+    for name in sorted(present.keys() | sealed.keys()):
+        if name not in present:
+            raise RunError("failed", f"results: {name!r} was sealed but is not there")
+        if name not in sealed:
+            raise RunError("failed", f"results: {name!r} was written but not sealed")
+        if manifest.digest(present[name]) != sealed[name]:
+            raise RunError("failed", f"results: {name!r} changed after it was sealed")
+    return present
+
+
+def _settled(nb, private: str) -> bytes:
+    """The notebook without what differs between two equal runs, or tells of a machine: times, ids, folders."""
+    import nbformat
+
+    nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    nb.metadata["papermill"] = {"parameters": nb.metadata.get("papermill", {}).get("parameters", {})}
+    for cell in nb.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+    text = nbformat.writes(nb).replace(private, ".")
+    return re.sub(r"/[\w./-]*ipykernel_\d+/\d+\.py", "cell", text).encode("utf-8")
+
+
+class CellTimer:
+    """When each cell began, and the heading that it stands under."""
+
+    def __init__(self, name, begin, progress):
+        self.name, self.begin, self.progress = name, begin, progress
+        self.began, self.headings, self.end = [], [], None
+
+    def start(self, nb):
+        def on_cell_start(cell, cell_index):
+            now = time.monotonic()
+            if cell.cell_type == "markdown" and (found := re.findall(r"^#{1,6} +(.+?)[ #]*$", cell.source, re.M)):
+                heading = found[-1]
+            else:
+                heading = self.headings[-1] if self.headings else ""
+            self.headings.append(heading)
+            self.began.append(now)
+            # Papermill adds the cell of injected parameters, after `nb` was passed in.
+            event = {"cell": cell_index + 1, "of": len(nb.cells) + 1, "heading": heading, "seconds": now - self.begin}
+            self.progress({"name": self.name} | event)
+
+        return on_cell_start
+
+    def where(self, index: int = -1) -> str:
+        """The cell that ran last, or the one at `index`, for people."""
+        if not self.began:
+            return "before the first cell"
+        number = index % len(self.began) + 1 if index < len(self.began) else index + 1
+        heading = self.headings[min(number, len(self.headings)) - 1]
+        return f"cell {number} ({heading})" if heading else f"cell {number}"
+
+    def finished(self) -> list[dict]:
+        ends = [*self.began[1:], time.monotonic()]
+        return [
+            {"heading": heading, "seconds": round(end - began, 3)}
+            for heading, began, end in zip(self.headings, self.began, ends, strict=False)
+        ]
+
+
+def _ended(ending) -> str:
+    status = ending.get("exit")
+    return "no exit status" if status is None else f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _last_words(folder) -> str:
+    """The last line of the kernel's own standard error, such as a fatal error of Python's."""
+    path = folder / "k" / "stderr"
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    said = [line.strip() for line in lines if line.strip() and "[IPKernelApp]" not in line]
+    return f"; it said {said[-1]!r}" if said else ""
+
+
+def _line(text: str) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:400]

@@ -1,0 +1,74 @@
+"""Tiny templates and datasets for the tests of the press; what a run does is said by its dataset's name."""
+
+import pickle
+
+import nbformat
+import numpy as np
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+PARAMETERS = """dataset: str = ""
+output: str = "."
+seeds: int = 1
+epochs: int = 1
+hidden: list = [4]
+batch_size: int = 1
+learning_rate: float = 0.1
+temperature: float = 1.0
+alpha: float = 0.5
+draft: bool = False"""
+
+SEAL = """# Seal the results
+import hashlib, json, pathlib
+folder = pathlib.Path(output)
+sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+_ = (folder / "sealed.json").write_text(json.dumps({"files": sums}))"""
+
+WRITE = """import pathlib
+from kdlib import show
+content = pathlib.Path(dataset).read_bytes()
+(pathlib.Path(output) / "results.csv").write_text(f"bytes,seeds\\n{len(content)},{seeds}\\n")"""
+
+EXPERIMENT = (
+    WRITE
+    + """
+if "slow" in dataset:
+    import time
+    time.sleep(60)
+if "crash" in dataset or seeds == 13:
+    raise ValueError("boom <script>alert(1)</script>")"""
+)
+
+SUMMARY = """import json, pathlib
+for path in sorted(pathlib.Path(reports).rglob("manifest.json")):
+    record = json.loads(path.read_text())
+    print(record["name"], record["status"], record["reason"], sorted(p.name for p in path.parent.iterdir()))
+(pathlib.Path(output) / "results.csv").write_text("all")
+(pathlib.Path(output) / "table.csv").write_text("table")"""
+
+
+def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", seal: str = SEAL) -> bytes:
+    """A template whose cells under the heading Work are `cells`; one that begins with # and a space is prose."""
+    found = [new_markdown_cell(title), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    found.append(new_markdown_cell("## Work"))
+    found += [new_code_cell(cell) for cell in (*cells, seal) if cell]
+    for number, cell in enumerate(found):
+        cell.id = f"cell-{number}"
+    return nbformat.writes(new_notebook(cells=found)).encode()
+
+
+def templates(folder) -> None:
+    """Writes an experiment and a summary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "experiment.ipynb").write_bytes(notebook(EXPERIMENT))
+    summary = notebook(SUMMARY, parameters='reports: str = ""\noutput: str = "."\ndraft: bool = False')
+    (folder / "summary.ipynb").write_bytes(summary)
+
+
+def dataset(path, seed=0) -> None:
+    """Writes a small pickle that keeps the contract."""
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    x = rng.normal(size=(36, 2))
+    arrays = {"x_train": x[:24], "y_train": np.arange(24) % 2, "d_train": np.arange(24) // 12}
+    arrays |= {"x_valid": x[24:], "y_valid": np.arange(12) % 2}
+    path.write_bytes(pickle.dumps(arrays, protocol=3))

@@ -1,0 +1,111 @@
+"""One notebook, executed truthfully: every way in which a run is not good is told, with real kernels."""
+
+import json
+import os
+import sys
+import time
+
+import pytest
+from press_notebooks import PARAMETERS, SEAL, WRITE, notebook
+
+from kdlib.report.execute import Job, execute
+
+LINK = "(pathlib.Path(output) / 'link').symlink_to('/etc')"
+
+
+def run(template, name="a.pkl", **settings):
+    job = Job("a", template, {"dataset": f"inputs/{name}", "seeds": 2}, {name: b"data"}, **settings)
+    return execute(job)
+
+
+def test_good_run_returns_what_was_sealed_and_no_folder_of_this_machine():
+    events = []
+    name = 'it\'s "odd" {0}\n.pkl'
+    template = notebook(WRITE, "import os, warnings\nprint(os.getcwd()); warnings.warn('old')", "")
+    job = Job("a", template, {"dataset": f"inputs/{name}", "seeds": 2}, {name: b"data"})
+    outcome = execute(job, events.append)
+    assert (outcome.status, outcome.reason) == ("ok", "")
+    assert outcome.files == {"results.csv": b"bytes,seeds\n4,2\n"}
+    assert [cell["heading"] for cell in outcome.cells] == ["A title"] * 3 + ["Work"] * 4
+    assert [event["cell"] for event in events] == list(range(1, 8))
+    assert {event["of"] for event in events} == {7}
+    assert "/kd-" not in outcome.notebook.decode() and "ipykernel_" not in outcome.notebook.decode()
+    assert outcome.environment["versions"]["papermill"]
+
+
+def test_equal_runs_give_equal_bytes():
+    first, second = run(notebook(WRITE)), run(notebook(WRITE))
+    assert first.notebook == second.notebook and first.files == second.files
+
+
+@pytest.mark.parametrize(
+    ("cell", "status", "reason"),
+    [
+        ("1 / 0", "failed", "cell 6 (Work): ZeroDivisionError: division by zero"),
+        ("raise ValueError('two\\nlines \\x1b[31mred')", "failed", "cell 6 (Work): ValueError: two lines red"),
+        ("import sys; sys.exit(0)", "failed", "cell 6 (Work): SystemExit: 0"),
+        ("import os; os.kill(os.getpid(), 9)", "died", "cell 6 (Work): the kernel died (signal 9)"),
+        ("import os; os._exit(0)", "died", "cell 6 (Work): the kernel died (exit status 0)"),
+        (LINK, "failed", "results: 'link' is not a regular file"),
+    ],
+)  # fmt: skip
+def test_a_cell_that_goes_wrong(cell, status, reason):
+    outcome = run(notebook(WRITE, cell, seal=SEAL.replace("folder.iterdir()", "[folder / 'results.csv']")))
+    assert (outcome.status, outcome.reason) == (status, reason)
+    assert outcome.files == {}
+    executed = json.loads(outcome.notebook)["cells"]
+    assert executed[4]["execution_count"] == 3 and "papermill" not in executed[4]["metadata"]
+
+
+def test_time_limit_holds_for_a_kernel_that_does_not_listen():
+    deaf = "import signal\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\nwhile True: pass"
+    begin = time.monotonic()
+    outcome = run(notebook(deaf), limit=3)
+    assert (outcome.status, outcome.reason) == ("timeout", "cell 5 (Work): not done after 3 seconds")
+    assert time.monotonic() - begin < 15
+
+
+@pytest.mark.parametrize(
+    ("seal", "reason"),
+    [
+        ("", "the notebook ended without sealing its results"),
+        (f"{SEAL}\n(folder / 'results.csv').write_text('other')", "results: 'results.csv' changed after it was sealed"),
+        (f"{SEAL}\n(folder / 'late.csv').write_text('x')", "results: 'late.csv' was written but not sealed"),
+        (f"{SEAL}\n(folder / 'results.csv').unlink()", "results: 'results.csv' was sealed but is not there"),
+        ("(pathlib.Path(output) / 'sealed.json').write_text('[]')", "results: sealed.json cannot be read"),
+    ],
+)
+def test_a_seal_that_does_not_hold(seal, reason):
+    outcome = run(notebook(WRITE, seal=seal))
+    assert (outcome.status, outcome.reason) == ("failed", reason)
+
+
+def test_a_skipped_cell_is_not_a_good_run():
+    template = json.loads(notebook(WRITE, "late = 1"))
+    template["cells"][4]["metadata"]["tags"] = ["skip-execution"]
+    assert run(json.dumps(template).encode()).reason == "cell 6 (Work): never executed"
+
+
+def test_kernel_is_this_interpreter_with_one_thread_and_no_personal_files(tmp_path, monkeypatch):
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "mine.py").write_text("raise SystemExit('personal')")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    outcome = run(notebook(WRITE, "import os, sys\nprint(sys.executable, os.environ['OMP_NUM_THREADS'])"))
+    assert outcome.status == "ok"
+    printed = json.loads(outcome.notebook)["cells"][5]["outputs"]
+    assert "".join(printed[0]["text"]).split()[-1] == "1"
+    assert "".join(printed[0]["text"]).split()[0] == sys.executable
+
+
+def test_nothing_stays_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run(notebook(WRITE, "import os; os.kill(os.getpid(), 9)"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_begin():
+    assert run(b"nonsense").reason.startswith("the notebook cannot be read: ")
+    outcome = run(notebook(WRITE, parameters=PARAMETERS), code="other")
+    assert outcome.reason == "this worker has another version of kdlib than the one that sent the notebook"
