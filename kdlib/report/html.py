@@ -1,0 +1,165 @@
+"""An executed notebook as one HTML file that needs nothing else: no network, no script.
+
+The page is made from what cells mean (`kdlib.show`'s metadata), from Markdown and from plain text; HTML that
+a notebook put out is never used. nbconvert carries the template and colours the code.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+from markupsafe import Markup
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters.highlight import Highlight2HTML
+
+from kdlib.report import manifest
+from kdlib.report.markup import Markdown, text_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class PageError(Exception):
+    """A notebook shows something that cannot be put on a page."""
+
+
+class PageExporter(TemplateExporter):
+    """nbconvert with the project's own template, which escapes all that is not marked as safe."""
+
+    file_extension = ".html"
+    output_mimetype = "text/html"
+    template_name = "page"
+
+    def __init__(self):
+        super().__init__(extra_template_basedirs=[str(TEMPLATES)])
+
+    def _create_environment(self):
+        environment = super()._create_environment()
+        environment.autoescape = True
+        environment.trim_blocks = environment.lstrip_blocks = True
+        return environment
+
+
+def page(notebook: bytes, record: dict, links: dict) -> str:
+    """The page of an executed notebook; `record` is its manifest, `links` come from `plan.navigation`."""
+    nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
+    markdown = Markdown()
+    try:
+        blocks = Blocks(markdown).of(nb)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise PageError(f"page: an output does not have the form that kdlib.show gives it: {error!r}") from error
+    css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    sum_of_css = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode("ascii")
+    title = markdown.outline.title or "Report"
+    context = {
+        "css": Markup(css),
+        "policy": f"default-src 'none'; img-src data:; style-src 'sha256-{sum_of_css}'; base-uri 'none'; "
+        "form-action 'none'",
+        "key": manifest.page_key(links),
+        "title": Markup(title),
+        "title_text": text_of(title),
+        "blocks": blocks,
+        "contents": [entry for entry in markdown.outline.entries if entry["level"] <= 3],
+        "links": links,
+        "record": record,
+        "started": datetime.fromisoformat(record["started"]),
+        "code_digest": manifest.digest(repr(sorted(record["hashes"].get("code", {}).items())).encode()),
+    }
+    return PageExporter().from_notebook_node(nb, resources={"page": context})[0]
+
+
+class Blocks:
+    """What a notebook shows, in order: a list of dicts that the template knows by their `kind`."""
+
+    def __init__(self, markdown: Markdown):
+        self.markdown = markdown
+        self.figures = self.tables = 0
+
+    def of(self, nb) -> list[dict]:
+        blocks = []
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                blocks.append({"kind": "prose", "html": self.markdown.block(cell.source)})
+            elif cell.cell_type == "code" and cell.source.strip():
+                code = Markup(Highlight2HTML()(cell.source))
+                blocks.append({"kind": "code", "html": code, "label": _label(cell)})
+                blocks += [block for output in cell.outputs for block in self.shown(output)]
+        return blocks
+
+    def shown(self, output) -> list[dict]:
+        if output.output_type == "stream":
+            return _text(output.text, "warning" if output.name == "stderr" else "output")
+        if output.output_type == "error":
+            return _text(f"{output.ename}: {output.evalue}", "warning")
+        meaning = output.metadata.get("kdlib", {})
+        kind = meaning.get("kind")
+        if kind == "caption":  # the figure before it has brought it along
+            return []
+        if kind == "figure":
+            return [self.figure(output.data["image/png"], meaning)]
+        if kind == "table":
+            return [self.table(meaning)]
+        if "text/markdown" in output.data:
+            html = self.markdown.block(output.data["text/markdown"])
+            return [{"kind": "claim" if kind == "claim" else "prose", "html": html}]
+        plain = output.data.get("text/plain", "")
+        for mime in ("image/png", "image/jpeg"):
+            if mime in output.data:
+                return [{"kind": "image", "source": _embedded(mime, output.data[mime]), "alt": plain or "Figure"}]
+        return _text(plain, "output")
+
+    def figure(self, png, meaning) -> dict:
+        self.figures += 1
+        return {
+            "kind": "figure",
+            "number": self.figures,
+            "source": _embedded("image/png", png),
+            "alt": meaning["alt"],
+            "caption": self.markdown.inline(meaning["caption"]),
+            "width": int(meaning.get("width", 0)),
+            "height": int(meaning.get("height", 0)),
+        }
+
+    def table(self, meaning) -> dict:
+        self.tables += 1
+        marks = {tuple(mark) for mark in meaning.get("marks", [])}
+        numeric = meaning.get("numeric") or [False] * len(meaning["columns"])
+        rows = [
+            [{"text": text, "best": (r, c) in marks, "numeric": numeric[c]} for c, text in enumerate(row)]
+            for r, row in enumerate(meaning["rows"])
+        ]
+        return {
+            "kind": "table",
+            "number": self.tables,
+            "caption": self.markdown.inline(meaning["caption"]),
+            "columns": [{"text": t, "numeric": n} for t, n in zip(meaning["columns"], numeric, strict=True)],
+            "rows": rows,
+            "heads": meaning.get("heads", 0),
+            "note": self.markdown.inline(meaning.get("note") or ""),
+        }
+
+
+def _label(cell) -> str:
+    """What folded code is called: its opening comment, if it has one."""
+    if "injected-parameters" in cell.metadata.get("tags", []):
+        return "Parameters of this run"
+    comment = re.match(r"# *(\S.*)", cell.source)
+    return comment[1] if comment else "Code"
+
+
+def _text(text: str, style: str) -> list[dict]:
+    text = ANSI.sub("", text).strip("\n")
+    return [{"kind": "text", "text": text, "style": style}] if text.strip() else []
+
+
+def _embedded(mime: str, data: str) -> str:
+    encoded = "".join(data.split())
+    try:
+        base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise PageError(f"page: an image is not base64: {error}") from None
+    return f"data:{mime};base64,{encoded}"
