@@ -1,0 +1,154 @@
+"""The press's command line: `run` brings a report up to date, `check` says what a dataset holds."""
+
+import argparse
+import ast
+import inspect
+import os
+import re
+import signal
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from kdlib.study import Study, StudyError
+
+FAILED, USAGE = 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a mistake with one line."""
+
+    def error(self, message):
+        raise SystemExit(_error(message))
+
+
+class Interrupted(BaseException):
+    """A signal asked to stop."""
+
+
+def main(arguments=None) -> int:
+    given = _parser().parse_args(arguments)
+    return given.act(given)
+
+
+def run(given) -> int:
+    from kdlib.report import pipeline, plan, progress, publish
+
+    try:
+        named = {field.name: getattr(given, field.name) for field in fields(Study)}
+        study = Study.named(**{name: value for name, value in named.items() if value is not None})
+        request = plan.Request(
+            data=given.data,
+            out=given.out,
+            notebooks=given.notebooks,
+            study=study,
+            draft=given.draft,
+            templates=tuple(sorted((given.notebooks / "study").glob("*.ipynb"))) if given.study else (),
+            jobs=_at_least("jobs", given.jobs, int, "a whole number of at least 1") or os.cpu_count() or 1,
+            scheduler=given.scheduler,
+            timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
+            force=given.force,
+        )
+        signal.signal(signal.SIGTERM, _interrupt)
+        problems = pipeline.report(request, progress.display)
+    except (StudyError, plan.RequestError, publish.PublishError) as error:
+        return _error(error)
+    except KeyboardInterrupt:
+        return _error("interrupted; what was published before is still whole", 130)
+    except Interrupted:
+        return _error("terminated; what was published before is still whole", 143)
+    for name, reason in problems.items():
+        print(progress.shown(f"{name}: {reason}"), file=sys.stderr)
+    if (given.out / "index.html").is_file():
+        print(given.out / "index.html")
+    return FAILED if problems else 0
+
+
+def check(given) -> int:
+    from kdlib import datasets
+    from kdlib.report.progress import shown
+
+    status = 0
+    for path in given.files:
+        try:
+            print(shown(_described(path, datasets.load(path))))
+        except (datasets.DataContractError, datasets.UnsafePickleError) as error:
+            status = _error(" ".join(str(error).split()), FAILED)
+        except OSError as error:
+            status = _error(f"{path}: {error.strerror}", FAILED)
+    return status
+
+
+def _described(path, data) -> str:
+    splits = {"train": data.train, "valid": data.valid, "test": data.test}
+    counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items() if split is not None)
+    numbers = {"feature": data.features, "class": data.classes, "domain": data.domains}
+    plural = {"class": "classes"}
+    kinds = ", ".join(f"{n} {name if n == 1 else plural.get(name, name + 's')}" for name, n in numbers.items())
+    return f"{path}: {counts}; {kinds}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
+    actions = parser.add_subparsers(required=True, metavar="run | check", parser_class=Parser)
+
+    runner = actions.add_parser("run", help="bring the report up to date", description=run.__doc__)
+    runner.set_defaults(act=run)
+    here = Path(__file__).resolve().parents[2]
+    add = runner.add_argument
+    add("--data", type=Path, default=Path("data"), metavar="FOLDER", help="the datasets, *.pkl (data)")
+    add("--out", type=Path, default=Path("reports"), metavar="FOLDER", help="where the report goes (reports)")
+    add("--notebooks", type=Path, default=here / "notebooks", metavar="FOLDER", help="the templates")
+    settings = runner.add_argument_group("settings of the study")
+    helps = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Study), re.M))
+    for field in fields(Study):
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        settings.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_tuple if isinstance(field.default, tuple) else _value,
+            metavar="VALUE",
+            help=f"{helps.get(field.name, '')} ({default})".replace("%", "%%"),
+        )
+    add("--draft", action="store_true", help="mark every page as a draft")
+    add("--study", action="store_true", help="run the slow studies, notebooks/study/*.ipynb, too")
+    add("--force", action="store_true", help="run everything, due or not")
+    add("--jobs", type=_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
+    add("--scheduler", metavar="ADDRESS", help="a dask scheduler that runs them, tcp://host:port (this machine)")
+    add("--timeout", type=_value, metavar="SECONDS", help="limit for each notebook (none)")
+
+    checker = actions.add_parser("check", help="say what a dataset holds, or why it is refused")
+    checker.set_defaults(act=check)
+    checker.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a pickle")
+    return parser
+
+
+def _value(text: str):
+    """A number where it is one; `Study` then judges it, with the same words as in a notebook."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _tuple(text: str):
+    value = _value(text)
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _at_least(name, value, kind, what):
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or not 1 <= value < 1e9):
+        raise StudyError(f"{name}: expected {what}, got {value!r}")
+    return value
+
+
+def _interrupt(*_):
+    raise Interrupted
+
+
+def _error(message, status=USAGE) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Where runs happen: dask.distributed, on a local cluster or on one that is already there.
+
+A task takes bytes and returns bytes, so that machines need share no disk; only the driver publishes.
+Imported late, since it takes a second that a run with nothing due does not need.
+"""
+
+import signal
+import tempfile
+import threading
+import uuid
+from contextlib import contextmanager, suppress
+
+import dask
+import psutil
+from distributed import Client, LocalCluster, as_completed, get_worker
+
+from kdlib.report.execute import Job, Outcome, execute
+
+DASK = {
+    "distributed.scheduler.allowed-failures": 0,  # a worker that dies takes its run down; it is not tried again
+    "distributed.admin.large-graph-warning-threshold": "10GB",  # jobs carry their data, and should
+    "distributed.comm.timeouts.connect": "20s",
+}
+
+
+@contextmanager
+def engine(jobs: int, scheduler: str | None = None):
+    """A connected client: of a new local cluster of `jobs` processes, or of the one at an address."""
+    with dask.config.set(DASK), tempfile.TemporaryDirectory(prefix="kd-") as scratch:
+        if scheduler:
+            with Client(scheduler, set_as_default=False) as client:
+                yield client
+            return
+        cluster, before = None, set(psutil.Process().children(recursive=True))
+        try:
+            with _terminal_signals_ignored():
+                cluster = LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=0,  # the work is in the kernels, which it would not count
+                    local_directory=scratch,
+                    env={"TMPDIR": scratch},  # what a killed worker leaves goes with it
+                    silence_logs=50,
+                )
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            _close(cluster, before)
+
+
+def run(client: Client, jobs: list[Job], progress):
+    """Yields (job, outcome) as they end; `progress` gets every job's events, in a thread of the client."""
+    topic = f"kdlib-{uuid.uuid4()}"
+    names = {}
+    client.subscribe_topic(topic, lambda event: progress(event[1]))
+    try:
+        for place, job in enumerate(jobs):
+            future = client.submit(_on_worker, job, topic, pure=False, retries=0, priority=-place)
+            names[future.key] = (job, future)
+        for future in as_completed([future for _, future in names.values()], loop=client.loop):
+            job, _ = names.pop(future.key)
+            try:
+                outcome = future.result()
+            except Exception as error:  # of dask itself: execute raises for nothing that a notebook does
+                outcome = Outcome("died", f"its worker was lost: {type(error).__name__}")
+            yield job, outcome
+    finally:
+        client.cancel([future for _, future in names.values()], force=True)
+        client.unsubscribe_topic(topic)
+
+
+def _on_worker(job: Job, topic: str) -> Outcome:
+    worker = get_worker()
+    return execute(job, progress=lambda event: worker.log_event(topic, event))
+
+
+@contextmanager
+def _terminal_signals_ignored():
+    """Processes started meanwhile ignore Ctrl-C: the driver gets it too, and ends them in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _close(cluster, before):
+    """Ends the cluster, its kernels and whatever those started."""
+    workers = set(psutil.Process().children()) - before
+    ours = set(psutil.Process().children(recursive=True)) - before
+    for process in ours - workers:  # the kernels: else a worker would wait for its notebook
+        _kill(process)
+    if cluster is not None:
+        cluster.close(timeout=10)
+    _, alive = psutil.wait_procs([p for p in ours if not _is_tracker(p)], timeout=2)
+    for process in alive:
+        _kill(process)
+    psutil.wait_procs(alive, timeout=2)
+
+
+def _is_tracker(process) -> bool:
+    """multiprocessing's own helper, which ends with this process."""
+    try:
+        return any("resource_tracker" in argument for argument in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _kill(process):
+    with suppress(psutil.Error):
+        process.kill()

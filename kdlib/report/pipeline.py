@@ -1,0 +1,136 @@
+"""One report: executes what is due, publishes what came of it, then the summary and the pages.
+
+With nothing due nothing is started and nothing heavy is imported. What is due, and why, is in `plan`;
+where it runs, in `engine`.
+"""
+
+import contextlib
+from pathlib import Path
+
+from kdlib.report import manifest, publish
+from kdlib.report.execute import Outcome
+from kdlib.report.plan import Request, Run, find_datasets, navigation, run_of, summary_of, template
+
+
+def report(request: Request, display) -> dict[str, str]:
+    """Brings the report up to date; returns the problems, a line by the name of what has one.
+
+    `display()` makes the `progress` display, when there is something to show.
+    """
+    datasets, problems = find_datasets(request.data)
+    paths = [request.notebooks / "experiment.ipynb", *request.templates]
+    templates = {path: template(path, request) for path in paths}
+    summary = template(request.notebooks / "summary.ipynb", None)
+    with publish.locked(request.out), contextlib.ExitStack() as stack:
+        runs = [run_of(request, data, path, content) for data in datasets for path, content in templates.items()]
+        press = _Press(request, [run.name for run in runs], stack, stack.enter_context(display()), problems)
+        press.execute([run for run in runs if press.is_due(run) and press.keeps_contract(run)])
+        last = summary_of(request, press.names, summary)
+        press.execute([last] if press.is_due(last) else [])
+        for run in [*runs, last]:
+            press.refresh(run)
+        if not press.busy:
+            press.display.say(f"nothing is due; up to date: {len(runs)} run{'s' * (len(runs) != 1)} and the summary")
+    return problems
+
+
+class _Press:
+    """Executes due runs, on an engine that starts with the first of them, and publishes what they made."""
+
+    def __init__(self, request: Request, names, stack, display, problems):
+        self.request, self.names, self.stack, self.display, self.problems = request, names, stack, display, problems
+        self.client = None
+        self.busy = False
+
+    def is_due(self, run: Run) -> bool:
+        why = run.due(self.request.out, self.request.force)
+        if why:
+            more = f" and {len(why) - 3} more" if len(why) > 3 else ""
+            self.display.say(f"{run.title}: due, {', '.join(why[:3])}{more}")
+            self.busy = True
+        elif (last := manifest.read(self.request.out / run.name))["status"] != "ok":
+            self.problems[run.title] = f"{last['status']}: {last['reason']}"
+        return bool(why)
+
+    def keeps_contract(self, run: Run) -> bool:
+        """Whether the run's data keep the contract; if not, that is published at once."""
+        from kdlib import datasets  # brings NumPy, which an idle press does not need
+
+        try:
+            datasets.load(self.request.data / next(iter(run.inputs)))
+        except (datasets.DataContractError, datasets.UnsafePickleError, OSError) as error:
+            self._publish(run, Outcome("invalid", " ".join(str(error).split())))
+            return False
+        return True
+
+    def execute(self, runs: list[Run]) -> None:
+        if not runs:
+            return
+        from kdlib.report import engine
+
+        if self.client is None:
+            jobs = max(1, min(self.request.jobs, len(runs)))
+            self.client = self.stack.enter_context(engine.engine(jobs, self.request.scheduler))
+        expected = {run.title: run.expected(self.request.out) for run in runs}
+        runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))  # longest first
+        by_title = {run.title: run for run in runs}
+        jobs = [run.job(self.request.timeout) for run in runs]
+        with self.display.live(expected):
+            for job, outcome in engine.run(self.client, jobs, self.display.event):
+                self._publish(by_title[job.name], outcome)
+
+    def refresh(self, run: Run) -> None:
+        """Renders the page of a good run anew, where the press or what the page leads to has changed."""
+        folder = self.request.out / run.name
+        record = manifest.read(folder)
+        links = navigation(self.request, run, self.names)
+        if record is None or record["status"] != "ok" or _has_key(folder / run.page, manifest.page_key(links)):
+            return
+        from kdlib.report import html
+
+        content = html.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
+        publish.page(self.request.out, run.name, run.page, content)
+        self.display.say(f"{run.title}: page rendered anew")
+        self.busy = True
+
+    def _publish(self, run: Run, outcome: Outcome) -> None:
+        record = {
+            "name": run.title,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "started": outcome.started,
+            "seconds": outcome.seconds,
+            "parameters": run.parameters,
+            "hashes": run.hashes,
+            "environment": outcome.environment or manifest.environment(),
+            "git": manifest.commit(self.request.notebooks),
+            "cells": outcome.cells,
+        }
+        if outcome.status == "ok":
+            record |= self._publish_good(run, outcome, record)
+        if record["status"] != "ok":
+            publish.failed(self.request.out, run.name, outcome.notebook, record)
+            self.problems[run.title] = f"{record['status']}: {record['reason']}"
+        self.display.ended(run.title, record["status"], record["reason"], outcome.seconds)
+
+    def _publish_good(self, run, outcome, record) -> dict:
+        """Publishes a good run; what of the record is otherwise, if it cannot be published."""
+        from kdlib.report import html
+
+        try:
+            if taken := {manifest.FILE, publish.FAILED, run.page, run.notebook} & outcome.files.keys():
+                raise publish.PublishError(f"results: {taken.pop()!r} is a name that the report itself uses")
+            page = html.page(outcome.notebook, record, navigation(self.request, run, self.names)).encode("utf-8")
+            files = {run.notebook: outcome.notebook} | outcome.files
+            publish.good(self.request.out, run.name, files, {run.page: page}, record)
+        except (publish.PublishError, html.PageError) as error:
+            return {"status": "failed", "reason": str(error)}
+        return {}
+
+
+def _has_key(page: Path, key: str) -> bool:
+    try:
+        with page.open("rb") as file:
+            return key.encode() in file.read(4096)
+    except OSError:
+        return False

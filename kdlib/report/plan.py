@@ -1,0 +1,201 @@
+"""What there is to run, and which of it is due.
+
+A run is one template on one dataset. It is due if any of its inputs changed (data, notebook, code, lock,
+parameters: by hash, never by file time), if it never ran, or if its last attempt failed. Each due run says
+why. Nothing is executed or written here.
+"""
+
+import ast
+import json
+import unicodedata
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from kdlib.report import manifest, publish
+from kdlib.report.execute import Job
+from kdlib.study import Study
+
+OWN = ("dataset", "output", "draft")  #: the template's parameters that are the press's
+RESERVED = {"index", "results", "summary", "table", "manifest", "reference", "draft"}  #: and these with any ending
+
+
+class RequestError(Exception):
+    """What was asked for cannot begin; one line says why."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make of what."""
+
+    data: Path
+    out: Path
+    notebooks: Path
+    study: Study = field(default_factory=Study)
+    draft: bool = False
+    templates: tuple[Path, ...] = ()  #: beyond the experiment; each gets a folder of its own
+    jobs: int = 2
+    scheduler: str | None = None
+    timeout: float | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook to execute, and the folder under OUT that gets what it makes."""
+
+    name: str  #: the folder: `<dataset>`, `<dataset>/<template>`, or "" for the summary
+    title: str
+    template: bytes
+    notebook: str  #: name under which the executed notebook is published
+    page: str
+    parameters: dict
+    hashes: dict
+    inputs: dict[str, bytes]
+    places: dict  #: parameters that say where the inputs are
+
+    def job(self, timeout):
+        code = manifest.code_digest()
+        return Job(self.title, self.template, self.places | self.parameters, self.inputs, timeout, code)
+
+    def due(self, out: Path, force: bool) -> list[str]:
+        """Why it is due; empty if it is not."""
+        last = manifest.read(out / self.name)
+        if force:
+            return ["asked for"]
+        if last is None:
+            return ["never run"]
+        changed = manifest.differences(last, {"parameters": self.parameters, "hashes": self.hashes})
+        if last["status"] == "invalid":  # the same bytes would be refused again
+            return changed
+        if last["status"] != "ok":
+            return [f"last run {last['status']}"]
+        return changed or [
+            f"{file} missing or altered"
+            for file, digest in last.get("files", {}).items()
+            if not _same(out / self.name / file, digest)
+        ]
+
+    def expected(self, out: Path) -> list[float]:
+        """Seconds of each cell in the last good run, if that had the same parameters."""
+        last = manifest.last_good(manifest.read(out / self.name))
+        return [c["seconds"] for c in last["cells"]] if last and last["parameters"] == self.parameters else []
+
+
+def find_datasets(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """The pickles of a folder by name, and the reasons of those that are refused for their name."""
+    if not folder.is_dir():
+        raise RequestError(f"data: expected a folder of *.pkl files, got {str(folder)!r}, which is not there")
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(".pkl") and path.is_file())
+    if not found:
+        raise RequestError(f"data: expected *.pkl files in {str(folder)!r}, found none; `make data` makes four")
+    good, refused, folders = [], {}, {}
+    for path in found:
+        key = unicodedata.normalize("NFC", path.stem).casefold()
+        reason = _unfit(path.stem)
+        if key in folders:  # one folder on file systems that ignore case
+            reason = f"its report would have the same folder as that of {folders[key]!r}; rename one of them"
+        folders.setdefault(key, path.name)
+        if reason:
+            refused[ascii(path.name)[1:-1]] = f"invalid: {reason}"
+        else:
+            good.append(path)
+    return good, refused
+
+
+def _unfit(stem: str) -> str:
+    """Why a name cannot be a folder of reports; empty if it can."""
+    if not stem.isprintable() or "\\" in stem:
+        return "its name has signs that cannot be printed, or a backslash; rename it"
+    if stem.startswith(".") or not stem.strip():
+        return "its name begins with a dot, or is empty; rename it"
+    if stem.casefold().partition(".")[0] in RESERVED or stem.casefold() == publish.FAILED:
+        return f"{stem!r} is a name that the report itself uses; rename it"
+    return ""
+
+
+def template(path: Path, request: Request | None) -> bytes:
+    """A template's bytes, after checking that it declares the parameters that it will get."""
+    try:
+        content = path.read_bytes()
+        cells = json.loads(content)["cells"]
+        tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+        source = "".join("".join(cell["source"]) for cell in tagged[:1])
+        nodes = ast.parse(source).body
+    except FileNotFoundError:
+        raise RequestError(f"{path.name}: expected a notebook at {str(path)!r}, which is not there") from None
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise RequestError(f"{path.name}: not a notebook with a parameters cell: {error}") from None
+    targets = {t.id for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    targets |= {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    expected = {"reports", "output", "draft"} if request is None else {*asdict(request.study), *OWN}
+    if missing := sorted(expected - targets):
+        raise RequestError(f"{path.name}: its cell tagged `parameters` does not set {', '.join(missing)}")
+    return content
+
+
+def run_of(request: Request, data: Path, template: Path, notebook: bytes) -> Run:
+    content = data.read_bytes()
+    extra = template != request.notebooks / "experiment.ipynb"
+    name = f"{data.stem}/{template.stem}" if extra else data.stem
+    parameters = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(request.study).items()}
+    return Run(
+        name=name,
+        title=name,
+        template=notebook,
+        notebook="notebook.ipynb",
+        page="report.html",
+        parameters=parameters | {"draft": request.draft},
+        hashes={"data": manifest.digest(content)} | _common_hashes(request, notebook),
+        inputs={data.name: content},
+        places={"dataset": f"inputs/{data.name}"},
+    )
+
+
+def summary_of(request: Request, names: list[str], notebook: bytes) -> Run:
+    """The summary of this run's datasets; it gets the manifests of all, and the results of good ones."""
+    inputs = {}
+    for name in names:
+        record = manifest.read(request.out / name) or {}
+        files = record.get("files", {}) if record.get("status") == "ok" else {}
+        for file in (manifest.FILE, *files):
+            if not file.endswith(".ipynb"):
+                inputs[f"{name}/{file}"] = (request.out / name / file).read_bytes()
+    runs = manifest.digest(json.dumps([(name, manifest.digest(content)) for name, content in inputs.items()]).encode())
+    return Run(
+        name="",
+        title="summary",
+        template=notebook,
+        notebook="summary.ipynb",
+        page="index.html",
+        parameters={"draft": request.draft},
+        hashes={"runs": runs} | _common_hashes(request, notebook),
+        inputs=inputs,
+        places={"reports": "inputs"},
+    )
+
+
+def _common_hashes(request, notebook) -> dict:
+    lock = request.notebooks.parent / "requirements.txt"
+    hashes = {"notebook": manifest.digest(notebook), "code": manifest.code_digests()}
+    return hashes | ({"lock": manifest.digest(lock.read_bytes())} if lock.is_file() else {})
+
+
+def navigation(request: Request, run: Run, names: list[str]) -> dict:
+    """Where a page leads: from a report up to the summary, from the summary to every report."""
+    if run.name:
+        return {"up": "../" * (run.name.count("/") + 1) + "index.html", "reports": []}
+    reports = []
+    for name in names:
+        record = manifest.read(request.out / name) or {}
+        there = manifest.last_good(record or None) is not None
+        status = {"status": record.get("status", ""), "reason": record.get("reason", "")}
+        reports.append({"name": name, "href": quote(f"{name}/report.html") if there else None} | status)
+    return {"up": None, "reports": reports}
+
+
+def _same(path: Path, digest: str) -> bool:
+    try:
+        return manifest.digest(path.read_bytes()) == digest
+    except OSError:
+        return False
