@@ -7,6 +7,7 @@ settings of the study and do not belong here.
 
 from dataclasses import dataclass, fields
 
+
 class StudyError(ValueError):
     """A setting of the wrong name, type or range; the message says what was expected and what came."""
 

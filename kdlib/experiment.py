@@ -1,0 +1,142 @@
+"""All methods on one dataset: what the template notebook calls, cell by cell.
+
+An `Experiment` runs methods of the registry, scores each on every split, notes its predictions on a grid for the
+decision boundaries, and writes it all down. Leaves out figures (`plots`) and what the numbers mean.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kdlib import datasets, results
+from kdlib.methods import METHODS, Trained
+from kdlib.problem import Problem
+from kdlib.study import Study
+
+GRID = 121  #: points along the longer axis of the plane on which boundaries are drawn
+
+
+def data_path(dataset: str) -> Path:
+    """Where a dataset is: the path as given or, wherever Jupyter was started, the one in the project's `data/`."""
+    path = Path(dataset)
+    if path.exists() or path.is_absolute():
+        return path
+    in_project = Path(__file__).resolve().parent.parent / "data" / path.name
+    return in_project if in_project.exists() else path
+
+
+class Plane:
+    """The plane of the figures: both features, or the first two principal components of more, or the only one."""
+
+    def __init__(self, x: np.ndarray):
+        self.mean = x.mean(axis=0)
+        features = x.shape[1]
+        if features <= 2:
+            self.mean, self.axes = np.zeros(features), np.eye(2)[:features].T  # (2, features)
+        else:
+            self.axes = np.linalg.svd(x - self.mean, full_matrices=False)[2][:2]
+        self.is_projection = features > 2
+        low, high = (points := self.project(x)).min(axis=0), points.max(axis=0)
+        margin = 0.06 * (high - low).max() or 1.0
+        sides = high - low + 2 * margin
+        counts = np.maximum(np.round(GRID * sides / sides.max()).astype(int), 21)
+        self.axis0, self.axis1 = (np.linspace(low[i] - margin, high[i] + margin, counts[i]) for i in (0, 1))
+
+    def project(self, x: np.ndarray) -> np.ndarray:
+        """Points (n, features) in the plane: (n, 2)."""
+        return (x - self.mean) @ self.axes.T
+
+    @property
+    def grid(self) -> np.ndarray:
+        """Points of the plane (h * w, features)."""
+        points = np.stack(np.meshgrid(self.axis0, self.axis1), axis=-1).reshape(-1, 2)
+        return points @ self.axes + self.mean
+
+
+class Experiment:
+    """Methods on one dataset. `run` each in turn; then `results`, `table()`, `maps` and `write`."""
+
+    def __init__(self, dataset: datasets.Dataset, study: Study, progress=None):
+        self.dataset, self.study = dataset, study
+        self.problem = Problem(dataset, study, progress)
+        self.plane = Plane(dataset.train.x)
+        self.trained: dict[str, Trained] = {}
+        self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
+        self._scores: list[pd.DataFrame] = []
+        self.maps = {
+            "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
+            "points": self.plane.project(dataset.train.x), "points_y": dataset.train.y, "points_d": dataset.train.d,
+        }  # fmt: skip
+        if METHODS["bayes"].fresh_only and self.problem.distance is not None:
+            self.run("bayes")
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of the methods that ran, by name."""
+        return {name: METHODS[name].title for name in self.trained}
+
+    def run(self, name: str) -> Trained | None:
+        """Trains and scores a method of the registry; None if it makes no sense on this dataset (see `left_out`)."""
+        if name not in METHODS:
+            raise KeyError(f"no method {name!r}; there are {', '.join(METHODS)}")
+        if METHODS[name].fresh_only and self.problem.distance is None:
+            self.left_out[name] = "the law of these data is not known"
+            return None
+        self.trained[name] = trained = METHODS[name].run(self.problem)
+        for split_name, split in self.problem.splits.items():
+            if trained.told_domain and split.d is None:
+                self.left_out[name] = f"the {split_name} split does not tell the domain"
+                continue
+            log_p = trained.log_probabilities(split.x, split.d)
+            self._scores.append(results.score(self.dataset.name, name, split_name, log_p, split.y, split.d))
+        if not trained.told_domain:
+            self._map(name, trained.log_probabilities(self.plane.grid, None))
+        return trained
+
+    def map_teachers(self) -> dict[str, str]:
+        """Adds each teacher's own map, named `teacher_0`, ...; returns their titles."""
+        logits = self.problem.teacher_logits(self.plane.grid)
+        for k, each in enumerate(logits):
+            self._map(f"teacher_{k}", each - np.logaddexp.reduce(each, axis=2, keepdims=True))
+        return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(len(logits))}
+
+    def _map(self, name: str, log_p: np.ndarray) -> None:
+        shape = (log_p.shape[2], len(self.plane.axis1), len(self.plane.axis0))
+        votes = np.stack([(log_p.argmax(axis=2) == c).mean(axis=0) for c in range(shape[0])])
+        self.maps[f"{name}/mean"] = np.exp(log_p).mean(axis=0).T.reshape(shape).astype(np.float16)
+        self.maps[f"{name}/votes"] = votes.reshape(shape).astype(np.float16)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Tidy results of all methods that ran."""
+        return pd.concat(self._scores, ignore_index=True)
+
+    def table(self, split: str | None = None) -> pd.DataFrame:
+        """Mean and sd over seeds of the accuracy on a split, overall and per domain; default: the reported split."""
+        split = split or self.problem.reported
+        accuracy = self.results[(self.results.metric == "accuracy") & (self.results.split == split)]
+        groups = accuracy.groupby(["method", "domain"], sort=False)["value"]
+        table = groups.agg(mean="mean", sd="std").unstack("domain").swaplevel(axis=1)
+        order = ["all", *sorted((c for c in table.columns.levels[0] if c != "all"), key=int)]
+        names = {"all": "all domains"} | {c: f"domain {c}" for c in order[1:]}
+        table = table[[(domain, number) for domain in order for number in ("mean", "sd")]]
+        return table.rename(index=lambda name: METHODS[name].title, columns=names).rename_axis(index="method")
+
+    def updates(self) -> pd.DataFrame:
+        """What each method spent: updates of the network that predicts, and of its teachers, per seed."""
+        rows = {
+            METHODS[name].title: {"updates": trained.updates, "updates of teachers": trained.teacher_updates}
+            for name, trained in self.trained.items()
+            if trained.updates
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+    def write(self, output) -> str:
+        """Writes `results.csv` and `boundaries.npz` into a folder, then the seal; returns a line that says so."""
+        output = Path(output)
+        output.mkdir(parents=True, exist_ok=True)
+        results.write(self.results, output / "results.csv")
+        np.savez_compressed(output / "boundaries.npz", **self.maps)
+        return results.seal(os.fspath(output))

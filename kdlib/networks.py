@@ -1,0 +1,111 @@
+"""Populations of feed-forward networks (FFNN): many networks as one array with a leading member axis.
+
+A network is the original's: dense layers with ReLU between them and a linear last layer, whose outputs are
+logits. A second head (the domain beside the label) is more outputs of the last layer: heads share all
+hidden layers. Weights are a flat list [kernel, bias, kernel, bias, ...] of arrays (member, in, out) and
+(member, 1, out), so that a population of S networks is S slices of each array and nothing else.
+
+Leaves out everything but dense layers: convolution, normalisation, dropout.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import tensorflow as tf
+
+NARROW = 4  #: up to so many inputs or outputs a product of matrices is slower than a sum of products
+CHUNK = 2048  #: points per call of `predict`; bounds its memory
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of one network: `features` inputs, `hidden` layers, and a number of outputs for each head."""
+
+    features: int
+    hidden: tuple[int, ...]
+    heads: tuple[int, ...]  #: (classes,) or (classes, domains)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights and biases of one network."""
+        sizes = (self.features, *self.hidden, sum(self.heads))
+        return sum((ins + 1) * outs for ins, outs in pairwise(sizes))
+
+
+def glorot_uniform(rng: np.random.Generator, ins: int, outs: int) -> np.ndarray:
+    """Kernel (in, out) of Keras's default initializer (Glorot & Bengio 2010, eq. 16)."""
+    limit = np.sqrt(6 / (ins + outs))
+    return rng.uniform(-limit, limit, (ins, outs))
+
+
+def small_normal(rng: np.random.Generator, ins: int, outs: int) -> np.ndarray:
+    """Kernel (in, out) from N(0, 0.05), Keras's `random_normal`, which the original used."""
+    return rng.normal(0, 0.05, (ins, outs))
+
+
+def initial_weights(architecture: Architecture, seeds, kernel=glorot_uniform) -> list[np.ndarray]:
+    """Weights of one network per seed, float32; biases are zero.
+
+    A kernel depends on its member's seed and its place alone: networks that share layers share their
+    start, however many members or heads there are.
+    """
+    sizes = (architecture.features, *architecture.hidden)
+    weights = []
+    for layer, (ins, outs) in enumerate(pairwise(sizes)):
+        weights += _layer([[kernel(np.random.default_rng([0, seed, layer]), ins, outs)] for seed in seeds])
+    last = len(architecture.hidden)
+    weights += _layer(
+        [
+            [
+                kernel(np.random.default_rng([0, seed, last + head]), sizes[-1], outs)
+                for head, outs in enumerate(architecture.heads)
+            ]
+            for seed in seeds
+        ]
+    )
+    return weights
+
+
+def _layer(blocks) -> list[np.ndarray]:
+    kernel = np.stack([np.concatenate(block, axis=1) for block in blocks]).astype(np.float32)
+    return [kernel, np.zeros((len(kernel), 1, kernel.shape[2]), np.float32)]
+
+
+def affine(x, kernel, bias):
+    """x @ kernel + bias for each member: (member or 1, batch, in) -> (member, batch, out).
+
+    A product with very few inputs or outputs is written as a sum, which the compiler merges with what stands around it.
+    """
+    ins, outs = kernel.shape[1:]
+    if ins <= NARROW:
+        return sum((x[..., i : i + 1] * kernel[:, i : i + 1] for i in range(ins)), start=bias)
+    if outs <= NARROW:
+        rows = tf.transpose(kernel, [0, 2, 1])[:, None]  # (member, 1, out, in)
+        return tf.reduce_sum(x[..., None, :] * rows, axis=-1) + bias
+    return tf.matmul(x, kernel) + bias
+
+
+def forward(weights, x):
+    """Outputs (member, batch, sum of heads) of a population for x (member or 1, batch, features)."""
+    for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        x = tf.nn.relu(affine(x, kernel, bias))
+    return affine(x, *weights[-2:])
+
+
+@tf.function(jit_compile=True)
+def _forward(weights, x):
+    return forward(weights, x)
+
+
+def predict(weights, x: np.ndarray) -> np.ndarray:
+    """Outputs (member, n, sum of heads), float32, for points (n, features), or (member, n, features), each member's."""
+    x = np.asarray(x, np.float32)
+    x = x if x.ndim == 3 else x[None]
+    n = x.shape[1]
+    size = min(CHUNK, n)  # one shape is compiled once: the last chunk reaches back to be as long as the others
+    starts = [min(start, n - size) for start in range(0, n, CHUNK)]
+    outputs = np.empty((len(weights[0]), n, weights[-1].shape[2]), np.float32)
+    for start in starts:
+        outputs[:, start : start + size] = _forward(weights, x[:, start : start + size])
+    return outputs

@@ -1,0 +1,117 @@
+"""What all methods on one dataset share: splits, scale, starts, batches, budget and teachers.
+
+Sharing them is what makes comparisons paired: member i of every method has the same initial weights and, on the same
+rows, the same batches, and every student takes the same number of updates. Features are standardised by the training
+split's mean and deviation. Leaves out what a method does with it all: `methods`.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import numpy as np
+
+from kdlib import batches, gaussians
+from kdlib.datasets import Dataset
+from kdlib.distillation import cross_entropy
+from kdlib.networks import Architecture, glorot_uniform, initial_weights, predict
+from kdlib.study import Study
+from kdlib.training import Fit, TrainingError, cosine, fit
+
+FRESH_POINTS = 100_000
+FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
+
+
+class Problem:
+    """A dataset with a study's settings; `progress(task, epoch, epochs)` hears of every epoch."""
+
+    def __init__(self, dataset: Dataset, study: Study, progress: Callable[[str, int, int], None] | None = None):
+        self.dataset, self.study, self.progress = dataset, study, progress
+        self.train, self.select, self.report = dataset.roles()
+        if study.batch_size > len(self.train):
+            raise TrainingError(
+                f"batch_size: expected at most the {len(self.train)} training samples of {dataset.name}, "
+                f"got {study.batch_size}"
+            )
+        self.seeds = range(study.seeds)
+        self.classes, self.domains = dataset.classes, dataset.domains
+        self.mean = self.train.x.mean(axis=0)
+        self.deviation = self.train.x.std(axis=0)
+        self.deviation[self.deviation == 0] = 1  # a constant feature says nothing, and must not divide by zero
+        self.x = self.scaled(self.train.x)
+        self.labels = np.eye(self.classes)[self.train.y]  # (n, classes)
+        self.rows = np.arange(len(self.train))
+        self.domain_rows = [np.flatnonzero(self.train.d == k) for k in range(self.domains)]
+        self.steps = len(self.train) // study.batch_size  #: updates per epoch
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """Features standardised by the training split's mean and deviation, feature by feature."""
+        return (x - self.mean) / self.deviation
+
+    @cached_property
+    def distance(self) -> float | None:
+        """d, where the dataset is one of the known generator's: then there are fresh points and ceilings."""
+        return gaussians.recognise(self.dataset)
+
+    @cached_property
+    def splits(self) -> dict:
+        """What methods are scored on, by name: valid, test where there is one, fresh where the law is known."""
+        splits = {"valid": self.dataset.valid, self.dataset.reported: self.report}
+        if self.distance is not None:
+            splits["fresh"] = gaussians.fresh(self.distance, FRESH_POINTS, FRESH_SEED)
+        return splits
+
+    @property
+    def reported(self) -> str:
+        """The split that the tables report: fresh points where they can be had, else `dataset.reported`."""
+        return "fresh" if self.distance is not None else self.dataset.reported
+
+    def start(self, heads: tuple[int, ...] | None = None, kernel=glorot_uniform) -> list[np.ndarray]:
+        """Initial weights of one network per seed; one head of `classes` outputs if nothing else is said."""
+        architecture = Architecture(self.x.shape[1], self.study.hidden, heads or (self.classes,))
+        return initial_weights(architecture, self.seeds, kernel)
+
+    def mixed(self, rows: np.ndarray | None = None, steps: int | None = None) -> Iterable[np.ndarray]:
+        """Batches of mixed domains: of all training rows, unless `rows` are given."""
+        rows = self.rows if rows is None else rows
+        return batches.mixed(rows, self.study.batch_size, steps or self.steps, self.study.epochs, self.seeds)
+
+    def in_order(self) -> Iterable[np.ndarray]:
+        """Batches domain by domain, in the same order in each epoch."""
+        return batches.in_order(self.domain_rows, self.study.batch_size, self.steps, self.study.epochs, self.seeds)
+
+    def fit(
+        self, task: str, targets, loss=cross_entropy, *,
+        weights=None, x=None, batches=None, steps=None, rates=None, **settings,
+    ) -> Fit:  # fmt: skip
+        """Trains one network per seed, `study.epochs` epochs of `steps` updates; what is not given is as in `ffnn`."""
+        steps = steps or self.steps
+        return fit(
+            self.start() if weights is None else weights,
+            self.x if x is None else x,
+            targets,
+            loss,
+            self.mixed(steps=steps) if batches is None else batches,
+            cosine(self.study.learning_rate, steps * self.study.epochs) if rates is None else rates,
+            settings=settings,
+            watch=(self.scaled(self.select.x), np.eye(self.classes)[self.select.y]),
+            progress=self.progress and (lambda epoch: self.progress(task, epoch, self.study.epochs)),
+        )
+
+    def teacher_steps(self, k: int) -> int:
+        """Updates per epoch of the teacher of domain k: as many as its own rows fill."""
+        return max(1, len(self.domain_rows[k]) // self.study.batch_size)
+
+    @cached_property
+    def teachers(self) -> list[Fit]:
+        """One population per domain, each trained on its own domain's rows only."""
+        return [
+            self.fit(
+                f"teacher of domain {k}", (self.labels,),
+                batches=self.mixed(rows, self.teacher_steps(k)), steps=self.teacher_steps(k),
+            )
+            for k, rows in enumerate(self.domain_rows)
+        ]  # fmt: skip
+
+    def teacher_logits(self, x: np.ndarray) -> np.ndarray:
+        """What each teacher says of points in features' own units (n, features): (domain, member, n, classes)."""
+        return np.stack([predict(teacher.weights, self.scaled(x)) for teacher in self.teachers])

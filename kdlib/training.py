@@ -1,0 +1,155 @@
+"""The one training loop: a whole population, an epoch per call into one compiled graph.
+
+Every method trains here, teachers and students alike; they differ in their data, targets, loss and batches.
+Members do not touch each other: the gradient of a sum of losses with respect to one member's weights is
+the gradient of its own loss, and Adam works on each weight alone. The optimizer is Adam as in Keras (Kingma &
+Ba 2015; epsilon 1e-7 outside the root), with decoupled weight decay if asked (Loshchilov & Hutter 2019).
+
+Leaves out what this study has no use for: other optimizers, gradient clipping, early stopping (all methods
+have the same budget; the best epoch is chosen afterwards if asked).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from kdlib.distillation import cross_entropy
+from kdlib.networks import forward
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
+
+
+class TrainingError(ValueError):
+    """Data or settings that cannot be trained; the message says what was expected and what came."""
+
+
+@dataclass
+class Fit:
+    """A trained population."""
+
+    weights: list[np.ndarray]  #: of the last epoch, or of each member's best one
+    updates: int  #: per member
+    loss: np.ndarray  #: (epochs, member), the training loss, mean of each epoch
+    watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (epochs, member)
+    best_epoch: np.ndarray | None = None  #: (member,), if the best was asked for
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Members whose loss or weights ceased to be finite (member,)."""
+        finite = np.isfinite(self.loss).all(axis=0)
+        for weight in self.weights:
+            finite &= np.isfinite(weight).all(axis=(1, 2))
+        return ~finite
+
+
+def cosine(rate: float, steps: int) -> np.ndarray:
+    """Learning rate of each step (steps,), from `rate` down to zero along half a cosine (Loshchilov & Hutter 2017)."""
+    return (rate * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps))).astype(np.float32)
+
+
+@tf.function(jit_compile=True)
+def _epoch(loss, weights, means, squares, step, x, targets, rates, settings, decay):
+    """All steps of one epoch. x (steps, member, batch, features); returns the new state and the loss (member,)."""
+    total = tf.zeros(x.shape[1])
+    for i in tf.range(x.shape[0]):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            each = loss(forward(weights, x[i]), [target[i] for target in targets], settings)  # (member,)
+        gradients = tape.gradient(each, weights)
+        total += each
+        step += 1.0
+        rate = rates[i] * tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step))
+        means = [m + (1 - BETA_1) * (g - m) for m, g in zip(means, gradients, strict=True)]
+        squares = [v + (1 - BETA_2) * (g * g - v) for v, g in zip(squares, gradients, strict=True)]
+        weights = [
+            w * (1 - decay * rates[i]) - rate * m / (tf.sqrt(v) + EPSILON)
+            for w, m, v in zip(weights, means, squares, strict=True)
+        ]
+    return weights, means, squares, step, total / x.shape[0]
+
+
+@tf.function(jit_compile=True)
+def _score(weights, x, labels):
+    """Cross-entropy and accuracy (member,) of the label head; x (1, n, features), one-hot labels (1, n, classes)."""
+    logits = forward(weights, x)[..., : labels.shape[2]]
+    right = tf.argmax(logits, axis=2) == tf.argmax(labels, axis=2)
+    return cross_entropy(logits, (labels,)), tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
+
+
+def fit(
+    weights: list[np.ndarray],
+    x: np.ndarray,
+    targets: tuple[np.ndarray, ...],
+    loss: Callable,
+    batches: Iterable[np.ndarray],
+    rates: np.ndarray,
+    *,
+    settings: dict | None = None,
+    weight_decay: float = 0.0,
+    watch: tuple[np.ndarray, np.ndarray] | None = None,
+    keep_best: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Fit:
+    """Trains a population and returns it; what was passed in stays as it was.
+
+    weights: from `networks.initial_weights`. x: (n, features), or each member's own (member, n, features);
+    targets: arrays (n, outputs) or (member, n, outputs), as `loss` wants them. batches: one array of row indices
+    (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,). settings:
+    numbers for the loss, one for all or one per member. watch: points (n, features) and one-hot labels
+    (n, classes) whose loss and accuracy are noted after every epoch; with `keep_best` each member's weights of its
+    best epoch (lowest watched loss, the earlier one of equals) are returned. Raises `TrainingError`.
+    """
+    members = len(weights[0])
+    rows, *tables = [_table(array, members) for array in (x, *targets)]
+    settings = {name: np.broadcast_to(np.float32(value), members) for name, value in (settings or {}).items()}
+    if keep_best and watch is None:
+        raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
+    if watch is not None:
+        watch = [np.asarray(array, np.float32)[None] for array in watch]
+    state = [np.asarray(w, np.float32) for w in weights]
+    means, squares, step = [np.zeros_like(w) for w in state], [np.zeros_like(w) for w in state], np.float32(0)
+    losses, scores = [], []
+    best, best_loss, best_epoch = state, np.full(members, np.inf), np.zeros(members, int)
+    for epoch, index in enumerate(batches):
+        if index.shape[1] != members:
+            raise TrainingError(f"batches for {index.shape[1]} members, but there are {members}")
+        start = int(step)
+        *moved, each = _epoch(
+            loss, state, means, squares, step, rows(index), [table(index) for table in tables],
+            np.float32(rates[start : start + len(index)]), settings, np.float32(weight_decay),
+        )  # fmt: skip
+        state, means, squares, step = moved
+        losses.append(each.numpy())
+        if watch is not None:
+            scores.append([score.numpy() for score in _score(state, *watch)])
+        if keep_best:
+            better = scores[-1][0] < best_loss
+            best_loss, best_epoch = np.where(better, scores[-1][0], best_loss), np.where(better, epoch, best_epoch)
+            best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
+        if progress is not None:
+            progress(epoch + 1)
+    if not losses:
+        raise TrainingError("no batches: at least one epoch is needed")
+    return Fit(
+        weights=[np.asarray(w) for w in (best if keep_best else state)],
+        updates=int(step),
+        loss=np.array(losses),
+        watched=dict(zip(("loss", "accuracy"), np.moveaxis(np.array(scores), 1, 0), strict=True)) if scores else {},
+        best_epoch=best_epoch if keep_best else None,
+    )
+
+
+def _table(array: np.ndarray, members: int) -> Callable:
+    """How to gather rows of (n, width), shared, or (member, n, width) by (steps, member, batch)."""
+    array = np.asarray(array, np.float32)
+    if not np.isfinite(array).all():
+        raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
+    if array.ndim == 2:
+        flat, offset = tf.constant(array), 0
+    elif array.ndim == 3 and len(array) == members:
+        flat, offset = tf.constant(array.reshape(-1, array.shape[2])), np.arange(members)[:, None] * array.shape[1]
+    else:
+        raise TrainingError(f"expected (n, width) or ({members}, n, width), got an array of shape {array.shape}")
+    return lambda index: tf.gather(flat, (index + offset).astype(np.int32))
