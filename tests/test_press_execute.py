@@ -8,6 +8,8 @@ import time
 import pytest
 from press_notebooks import PARAMETERS, SEAL, WRITE, notebook
 
+from kdlib.report import execute as execute_module
+from kdlib.report import manifest
 from kdlib.report.execute import Job, execute
 
 LINK = "(pathlib.Path(output) / 'link').symlink_to('/etc')"
@@ -65,19 +67,28 @@ def test_time_limit_holds_for_a_kernel_that_does_not_listen():
     assert time.monotonic() - begin < 15
 
 
+def test_a_notebook_without_a_seal():
+    outcome = run(notebook(WRITE, seal=""))
+    assert (outcome.status, outcome.reason) == ("failed", "the notebook ended without sealing its results")
+
+
 @pytest.mark.parametrize(
-    ("seal", "reason"),
+    ("sealed", "present", "reason"),
     [
-        ("", "the notebook ended without sealing its results"),
-        (f"{SEAL}\n(folder / 'results.csv').write_text('other')", "results: 'results.csv' changed after it was sealed"),
-        (f"{SEAL}\n(folder / 'late.csv').write_text('x')", "results: 'late.csv' was written but not sealed"),
-        (f"{SEAL}\n(folder / 'results.csv').unlink()", "results: 'results.csv' was sealed but is not there"),
-        ("(pathlib.Path(output) / 'sealed.json').write_text('[]')", "results: sealed.json cannot be read"),
+        ({"a": b"1"}, {"a": b"2"}, "results: 'a' changed after it was sealed"),
+        ({"a": b"1"}, {"a": b"1", "b/c": b"2"}, "results: 'b/c' was written but not sealed"),
+        ({"a": b"1", "b": b"2"}, {"a": b"1"}, "results: 'b' was sealed but is not there"),
+        (None, {"a": b"1"}, "results: sealed.json cannot be read"),
     ],
 )
-def test_a_seal_that_does_not_hold(seal, reason):
-    outcome = run(notebook(WRITE, seal=seal))
-    assert (outcome.status, outcome.reason) == ("failed", reason)
+def test_a_seal_that_does_not_hold(tmp_path, sealed, present, reason):
+    (tmp_path / "b").mkdir()
+    for name, content in present.items():
+        (tmp_path / name).write_bytes(content)
+    sums = None if sealed is None else {name: manifest.digest(content) for name, content in sealed.items()}
+    (tmp_path / "sealed.json").write_text(json.dumps({"files": sums}))
+    with pytest.raises(execute_module.RunError, match=f"^{reason}$"):
+        execute_module.sealed_files(tmp_path)
 
 
 def test_a_skipped_cell_is_not_a_good_run():
@@ -108,4 +119,4 @@ def test_nothing_stays_behind(tmp_path, monkeypatch):
 def test_what_cannot_begin():
     assert run(b"nonsense").reason.startswith("the notebook cannot be read: ")
     outcome = run(notebook(WRITE, parameters=PARAMETERS), code="other")
-    assert outcome.reason == "this worker has another version of kdlib than the one that sent the notebook"
+    assert outcome.reason == "kdlib is not what the run was planned with: edited meanwhile, or this worker has another"

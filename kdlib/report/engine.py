@@ -4,6 +4,7 @@ A task takes bytes and returns bytes, so that machines need share no disk; only 
 Imported late, since it takes a second that a run with nothing due does not need.
 """
 
+import os
 import signal
 import tempfile
 import threading
@@ -26,12 +27,12 @@ DASK = {
 @contextmanager
 def engine(jobs: int, scheduler: str | None = None):
     """A connected client: of a new local cluster of `jobs` processes, or of the one at an address."""
-    with dask.config.set(DASK), tempfile.TemporaryDirectory(prefix="kd-") as scratch:
-        if scheduler:
-            with Client(scheduler, set_as_default=False) as client:
-                yield client
-            return
-        cluster, before = None, set(psutil.Process().children(recursive=True))
+    if scheduler:
+        with dask.config.set(DASK), Client(scheduler, set_as_default=False) as client:
+            yield client
+        return
+    with tempfile.TemporaryDirectory(prefix="kd-") as scratch, dask.config.set(DASK, temporary_directory=scratch):
+        cluster = None
         try:
             with _terminal_signals_ignored():
                 cluster = LocalCluster(
@@ -40,15 +41,18 @@ def engine(jobs: int, scheduler: str | None = None):
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # None would still take port 8787
                     memory_limit=0,  # the work is in the kernels, which it would not count
-                    local_directory=scratch,
                     env={"TMPDIR": scratch},  # what a killed worker leaves goes with it
                     silence_logs=50,
                 )
             with Client(cluster, set_as_default=False) as client:
                 yield client
         finally:
-            _close(cluster, before)
+            _end_kernels(scratch)  # of an interrupted run: else a worker would wait for its notebook
+            if cluster is not None:
+                cluster.close(timeout=10)
+            _end_kernels(scratch)  # one that was just being started
 
 
 def run(client: Client, jobs: list[Job], progress):
@@ -90,28 +94,12 @@ def _terminal_signals_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def _close(cluster, before):
-    """Ends the cluster, its kernels and whatever those started."""
-    workers = set(psutil.Process().children()) - before
-    ours = set(psutil.Process().children(recursive=True)) - before
-    for process in ours - workers:  # the kernels: else a worker would wait for its notebook
-        _kill(process)
-    if cluster is not None:
-        cluster.close(timeout=10)
-    _, alive = psutil.wait_procs([p for p in ours if not _is_tracker(p)], timeout=2)
-    for process in alive:
-        _kill(process)
-    psutil.wait_procs(alive, timeout=2)
-
-
-def _is_tracker(process) -> bool:
-    """multiprocessing's own helper, which ends with this process."""
-    try:
-        return any("resource_tracker" in argument for argument in process.cmdline())
-    except psutil.Error:
-        return False
-
-
-def _kill(process):
-    with suppress(psutil.Error):
-        process.kill()
+def _end_kernels(scratch: str) -> None:
+    """Kills every kernel whose connection file lies in `scratch`, with all that it started."""
+    killed = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if any(argument.startswith(scratch) for argument in process.cmdline()):
+                os.killpg(process.pid, signal.SIGKILL)  # a kernel leads a group of its own
+                killed.append(process)
+    psutil.wait_procs(killed, timeout=2)

@@ -83,7 +83,9 @@ def _run(job, folder, timer, holder, begin) -> dict[str, bytes]:
     from kdlib.report import kernel  # registers the engine
 
     if job.code not in (None, manifest.code_digest()):
-        raise RunError("failed", "this worker has another version of kdlib than the one that sent the notebook")
+        raise RunError(
+            "failed", "kdlib is not what the run was planned with: edited meanwhile, or this worker has another"
+        )
     for name in FOLDERS:
         (folder / name).mkdir()
     for name, content in job.inputs.items():
@@ -123,7 +125,7 @@ def _run(job, folder, timer, holder, begin) -> dict[str, bytes]:
     _check_cells(holder["nb"], timer)
     if not ending.get("alive"):
         raise RunError("died", f"the kernel died after the last cell ({_ended(ending)})")
-    return _unsealed(folder / "results")
+    return sealed_files(folder / "results")
 
 
 def _check_cells(nb, timer):
@@ -138,7 +140,7 @@ def _check_cells(nb, timer):
             raise RunError("failed", f"{timer.where(index)}: never executed")
 
 
-def _unsealed(folder: Path) -> dict[str, bytes]:
+def sealed_files(folder: Path) -> dict[str, bytes]:
     """The files of a results folder, if they are exactly those of its seal."""
     present = {}
     for path in sorted(folder.rglob("*")):

@@ -67,7 +67,7 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
         "links": links,
         "record": record,
         "started": datetime.fromisoformat(record["started"]),
-        "code_digest": manifest.digest(repr(sorted(record["hashes"].get("code", {}).items())).encode()),
+        "code_digest": manifest.code_digest(record["hashes"].get("code")),
     }
     return PageExporter().from_notebook_node(nb, resources={"page": context})[0]
 

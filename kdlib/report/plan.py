@@ -55,7 +55,7 @@ class Run:
     places: dict  #: parameters that say where the inputs are
 
     def job(self, timeout):
-        code = manifest.code_digest()
+        code = manifest.code_digest(self.hashes["code"])
         return Job(self.title, self.template, self.places | self.parameters, self.inputs, timeout, code)
 
     def due(self, out: Path, force: bool) -> list[str]:

@@ -1,0 +1,191 @@
+"""Pages need nothing but themselves, say what the notebook meant, and show hostile text as text."""
+
+import base64
+import io
+import re
+
+import nbformat
+import pandas as pd
+import pytest
+from lxml import etree, html
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from kdlib import show
+from kdlib.report import html as pages
+from kdlib.report.markup import Markdown, mathml
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+RECORD = {
+    "name": f"data_{HOSTILE}",
+    "status": "ok",
+    "reason": "",
+    "started": "2026-01-02T03:04:05+00:00",
+    "seconds": 1.5,
+    "parameters": {"seeds": 30, "epochs": 300, "hidden": [64, 32], "draft": False},
+    "hashes": {"data": "0" * 64, "code": {"kdlib/study.py": "1" * 64}},
+    "environment": {"python": "3.12", "versions": {"numpy": "2"}, "cpu": "CPU", "threads": 1, "platform": "Linux"},
+    "git": {"commit": "a" * 40, "dirty": True},
+}
+UP = {"up": "../index.html", "reports": []}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook displays, as notebook outputs."""
+    outputs = []
+
+    def publish(data, metadata):
+        outputs.append(new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr(show, "publish_display_data", publish)
+    return outputs
+
+
+def page(*cells, record=RECORD, links=UP):
+    """The page of a notebook, as text and as a tree."""
+    text = pages.page(nbformat.writes(new_notebook(cells=list(cells))).encode(), record, links)
+    return text, html.fromstring(text)
+
+
+def figure(caption="A *caption*.", alt="An alt text."):
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(3, 2))
+    made.subplots().plot([1, 2])
+    show.figure(made, caption, alt)
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
+    figure(caption=HOSTILE, alt=f'"{HOSTILE}')
+    show.table(pd.DataFrame({HOSTILE: [HOSTILE]}), caption=HOSTILE, note=HOSTILE)
+    show.claim(f"{HOSTILE} and [a link](javascript:alert(1)) ![picture](https://example.org/x.png)")
+    shown.append(new_output("display_data", data={"text/html": HOSTILE, "text/plain": HOSTILE}))
+    shown.append(new_output("display_data", data={"image/svg+xml": HOSTILE, "application/javascript": "alert(3)"}))
+    shown.append(new_output("stream", name="stderr", text=f"\x1b[31m{HOSTILE}"))
+    source = f"# {HOSTILE}\nprint('{HOSTILE}')"
+    text, tree = page(
+        new_markdown_cell(f"# Title {HOSTILE}\n\n## Part {HOSTILE}\n\n<iframe src='https://example.org'></iframe>"),
+        new_markdown_cell(r"$\href{javascript:alert(1)}{x}$ $\text{<script>alert(1)</script>}$ `<b>`"),
+        new_code_cell(source, outputs=shown),
+    )
+    assert not tree.xpath("//script | //iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
+    assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/png;base64,"]
+    assert not re.search(r"url\(|@import", text.split("</style>")[0])
+    assert all(re.match(r"#|\.\./|https:", link) for link in tree.xpath("//@href"))
+    policy = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert tree.text_content().count("<script>alert(1)</script>") >= 12
+    assert text.startswith("<!DOCTYPE html>") and len(text) < 3_000_000
+
+
+def test_the_policy_allows_just_the_page_s_own_style():
+    import hashlib
+
+    text, _ = page(new_markdown_cell("# T"))
+    style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in text.split("<style>")[0]
+
+
+def test_figures_and_tables_are_numbered_captioned_and_described(shown):
+    figure()
+    figure("Second.", "Other.")
+    frame = pd.DataFrame(
+        {"accuracy": [0.5, 0.98765, None], "n": [1, 2, 3]}, index=pd.Index(["a", "b", "c"], name="method")
+    )
+    show.table(frame, "Results.", digits=3, best={"accuracy": "max"}, note="A *note*.")
+    _, tree = page(new_code_cell("x", outputs=shown))
+    assert tree.xpath("//figure[@id='figure-1']//img/@alt") == ["An alt text."]
+    captions = [" ".join(caption.text_content().split()) for caption in tree.xpath("//figcaption")]
+    assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results."]
+    rows = [[cell.text_content() for cell in row] for row in tree.xpath("//table//tr")]
+    assert rows == [["method", "accuracy", "n"], ["a", "0.500", "1"], ["b", "0.988", "2"], ["c", "–", "3"]]
+    assert tree.xpath("//td[contains(@class, 'best')]/strong/text()") == ["0.988"]
+    assert tree.xpath("//td[@class='number']") and tree.xpath("//tbody//th[@scope='row']/text()") == ["a", "b", "c"]
+    assert tree.xpath("//p[@class='note']/em/text()") == ["note"]
+
+
+def test_figures_are_the_same_bytes_each_time_and_closed(shown):
+    figure()
+    figure()
+    first, caption, second, _ = shown
+    assert first.data["image/png"] == second.data["image/png"]
+    assert caption.metadata["kdlib"] == {"kind": "caption"}
+    from PIL import Image
+
+    width, height = Image.open(io.BytesIO(base64.b64decode(first.data["image/png"]))).size
+    assert first.metadata["image/png"] == {"width": width // 2, "height": height // 2}
+
+
+@pytest.mark.parametrize(("caption", "alt"), [("", "alt"), ("caption", " "), ("caption", None)])
+def test_a_figure_without_words_is_refused(caption, alt):
+    with pytest.raises(ValueError, match="expected a sentence"):
+        figure(caption, alt)
+
+
+def test_best_may_be_a_frame_and_must_fit(shown):
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    show.table(frame, "T.", best=frame > 1.5, formats={"x": ".1%"})
+    assert shown[0].metadata["kdlib"]["marks"] == [[0, 1], [1, 0], [1, 1]]
+    assert shown[0].metadata["kdlib"]["rows"] == [["100.0%", "3.0000"], ["200.0%", "4.0000"]]
+    assert "★" in shown[0].data["text/plain"] and "★" in shown[0].data["text/html"]
+    with pytest.raises(ValueError, match="shape"):
+        show.table(frame, "T.", best=frame[["x"]])
+    with pytest.raises(ValueError, match="'max' or 'min'"):
+        show.table(frame, "T.", best={"x": "most"})
+
+
+def test_literal_keeps_markdown_s_signs():
+    name = "a_b*c*[d](e) `f` $g$ <h> # ~i~ |j| \\ !"
+    assert html.fromstring(Markdown().block(show.literal(name))).text_content().strip() == name
+
+
+def test_contents_lead_to_headings_and_code_is_folded():
+    cells = [new_markdown_cell("# Title\n## Same\n## Same\n### Sub $x^2$\n#### Deep"), new_code_cell("# Do it\nx = 1")]
+    _, tree = page(*cells)
+    targets = tree.xpath("//nav[@class='contents']//a/@href")
+    assert targets == ["#same", "#same-2", "#sub-x-2", "#provenance"]
+    assert all(tree.xpath(f"//*[@id='{target[1:]}']") for target in targets)
+    assert tree.xpath("//h1")[0].text_content() == "Title" and tree.xpath("//html/@lang") == ["en"]
+    assert tree.xpath("//details[not(@open)]/summary/text()") == ["Do it"]
+    ids = tree.xpath("//@id")
+    assert len(ids) == len(set(ids))
+
+
+def test_draft_is_said_on_the_page():
+    draft = RECORD | {"parameters": {"draft": True}}
+    assert page(new_markdown_cell("# T"), record=draft)[1].xpath("//p[@class='draft']")
+    assert not page(new_markdown_cell("# T"))[1].xpath("//p[@class='draft']")
+
+
+def test_provenance_is_on_the_page():
+    text = page(new_markdown_cell("# T"))[1].xpath("//footer")[0].text_content()
+    for part in ("2026-01-02 03:04", "a" * 40, "uncommitted", "0" * 64, "numpy 2", "64, 32", "CPU, 1 thread"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("latex", "text"),
+    [
+        (r"\mathrm{KL}(p \| q)", "KL(p‖q)"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a=bc=d"),
+        (r"\log p", "logp"),
+        (r"\sum_k P(k \mid x)\,T_k(x)", "∑kP(k∣x)Tk(x)"),
+    ],
+)
+def test_formulas_become_mathml(latex, text):
+    tree = etree.fromstring(mathml(latex))
+    assert tree.tag.endswith("math") and "".join(tree.itertext()) == text and tree.get("alttext") == latex
+
+
+@pytest.mark.parametrize("latex", [r"\nosuchcommand x", "a & b", "{", r"\left( x"])
+def test_what_cannot_be_converted_is_shown_as_written(latex):
+    assert html.fromstring(mathml(latex)).text_content() == latex and mathml(latex).startswith("<code>")
+
+
+def test_an_output_that_is_not_as_show_gives_it_is_a_clear_error():
+    output = new_output("display_data", data={"image/png": "!"}, metadata={"kdlib": {"kind": "table"}})
+    with pytest.raises(pages.PageError, match=r"kdlib\.show"):
+        page(new_code_cell("x", outputs=[output]))
+    output = new_output("display_data", data={"image/png": "not base64!"})
+    with pytest.raises(pages.PageError, match="base64"):
+        page(new_code_cell("x", outputs=[output]))
