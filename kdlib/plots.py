@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFTBASE
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -132,7 +133,7 @@ def _plane(dataset: Dataset) -> tuple[np.ndarray, tuple[str, str], str]:
     share = np.square(sizes[:2]).sum() / (np.square(sizes).sum() or 1.0)
     note = (
         f" Of {dataset.features} features, the first two principal components are drawn, "
-        f"which hold {share:.0%} of the variance."
+        f"which hold {_percent(round(share, 2))} of the variance."
     )
     return centred @ directions.T, ("principal component 1", "principal component 2"), note
 
@@ -224,6 +225,8 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
             _log(ax.yaxis)
         ax.set(xlabel="epoch", title=label)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if ax.get_yscale() == "linear":
+            ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.grid(axis="y")
     looks = {m: _method_look(m, titles) for m in curves}
     lines = [Line2D([], [], color=c, linestyle=d, label=_wrap(titles[m], 3)) for m, (c, d) in looks.items()]
@@ -438,6 +441,7 @@ def accuracies(results: pd.DataFrame, titles: Mapping[str, str], split: str, cei
         cut |= floor is not None
         if name in ceilings:
             ax.axvline(ceilings[name], color=_colour("ink"), linewidth=1.1, linestyle=DASHES[1])
+        ax.set_xlim(left=floor)  # last: it ends the automatic scale
     _label(fig, panels, f"accuracy on {_split(split)}")
     line = Line2D([], [], color=_colour("ink"), linewidth=1.1, linestyle=DASHES[1], label="Bayes ceiling")
     _finish(fig, [line] if ceilings else [])
@@ -477,7 +481,8 @@ def gap_to_ceiling(
         if closed:
             best = max(closed, key=closed.get)
             place = f" on {name}" if len(panels) > 1 else ""
-            said.append(f"{titles[best]} closes most, {_percent(closed[best])}{place}")
+            most = f"{titles[best]} closes most, {_percent(closed[best])}"
+            said.append((most if closed[best] > 0 else "no method closes any") + place)
         _strips(ax, mine, methods, digits=2, notes=notes)
         if mine.value.min() > 0:
             _log(ax.xaxis)
@@ -510,22 +515,24 @@ def per_domain(results: pd.DataFrame, titles: Mapping[str, str], split: str) -> 
         floor = _floor(mine)
         cut |= floor is not None
         table = mine.groupby(["method", "domain"]).value.agg(["mean", "std"]).fillna(0)
-        ranges = []
+        listed = []
         for row, method in enumerate(methods):
-            if method not in table.index:
-                continue
-            each = table.loc[method].reindex([k for k in domains if (method, k) in table.index])
+            means = {k: table.loc[(method, k)] for k in domains if (method, k) in table.index}
             for domain, offset in zip(domains, offsets, strict=True):
-                if domain in each.index:
-                    _dot(ax, *each.loc[domain], row + offset, floor, marker=MARKERS[int(domain) % len(MARKERS)])
-            low, high = each["mean"].min(), each["mean"].max()
-            _beside(ax, row, f"{low:.3f} to {high:.3f}" if len(each) > 1 else f"{low:.3f}")
-            listed = ", ".join(f"{mean:.3f} in domain {k}" for k, mean in each["mean"].items())
-            few = len(each) <= 3 and len(panels) == 1
-            lowest, highest = each["mean"].idxmin(), each["mean"].idxmax()
-            spread = f"{low:.3f} (domain {lowest}) to {high:.3f} (domain {highest})"
-            ranges.append(f"{titles[method]}: {listed if few else spread}")
-        alts.append((f"On {name}: " if len(panels) > 1 else "") + "; ".join(ranges) + ".")
+                if domain in means:
+                    _dot(ax, *means[domain], row + offset, floor, marker=MARKERS[int(domain) % len(MARKERS)])
+            if means:
+                values = sorted((mean, domain) for domain, (mean, _) in means.items())
+                (low, lowest), (high, highest) = values[0], values[-1]
+                _beside(ax, row, f"{low:.3f} to {high:.3f}" if len(values) > 1 else f"{low:.3f}")
+                listed.append(f"{titles[method]} {low:.3f} (domain {lowest}) to {high:.3f} (domain {highest})")
+        ax.set_xlim(left=floor)  # last: it ends the automatic scale
+        if len(panels) > 1:
+            (low, where), (high, there) = [(table["mean"].agg(f), table["mean"].agg(f"idx{f}")) for f in ("min", "max")]
+            ends = [f"{v:.3f} ({titles[m]}, domain {k})" for v, (m, k) in ((low, where), (high, there))]
+            alts.append(f"On {name}: from {ends[0]} to {ends[1]}.")
+        else:
+            alts.append(f"{'; '.join(listed)}.")
     _label(fig, panels, f"accuracy on {_split(split)}")
     _finish(fig, *_keys(max(map(int, domains)) + 1, 0))
     caption = (
@@ -589,17 +596,16 @@ def _floor(scores, ceiling=None) -> float | None:
     lowest = top - 3 * max(top - means.median(), 0.01)
     if means.min() >= lowest:
         return None
-    shown = groups.min()[means >= lowest].min()
+    shown = min(groups.min()[means >= lowest].min(), top if ceiling is None else ceiling)
     return float(shown - 0.06 * (top - shown))
 
 
 def _dot(ax, mean, sd, row, floor, marker="o", width=1.1):
     """A mean with its deviation; below the floor an arrow at the edge."""
-    if floor is not None:
-        ax.set_xlim(left=floor)
-        if mean < floor:
-            ax.plot(0.012, row, marker=8, color=_colour("ink"), markersize=6, transform=ax.get_yaxis_transform())
-            return
+    if floor is not None and mean < floor:
+        at = ax.get_yaxis_transform()
+        ax.plot(0.03, row, marker=CARETLEFTBASE, color=_colour("ink"), markersize=6, transform=at, clip_on=False)
+        return
     edge = 1.4 if marker == "x" else 0
     ax.plot([mean - sd, mean + sd], [row, row], color=_colour("soft"), linewidth=width)
     ax.plot(mean, row, marker=marker, color=_colour("ink"), markersize=5.5, markeredgewidth=edge)
@@ -671,8 +677,8 @@ def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", level:
     _finish(fig)
     sure = int(((frame.low > 0) | (frame.high < 0)).sum())
     caption = (
-        f"{quantity[:1].upper()}{quantity[1:]}, with {level:.0%} intervals. A filled marker stands for an interval "
-        f"that leaves out zero: {sure} of {len(frame)}."
+        f"{quantity[:1].upper()}{quantity[1:]}, with {_percent(level)} intervals. A filled marker stands for "
+        f"an interval that leaves out zero: {sure} of {len(frame)}."
     )
     verdicts = "verdict" in frame
     each = [
@@ -709,7 +715,7 @@ def ladder(frame: pd.DataFrame, quantity: str = "accuracy", level: float = 0.95)
     _finish(fig)
     caption = (
         f"Step by step: each row changes one thing in the row above it. {quantity[:1].upper()}{quantity[1:]} with its "
-        f"{level:.0%} interval, and the gain over the row above."
+        f"{_percent(level)} interval, and the gain over the row above."
     )
     return Plot(fig, caption, f"Steps in {quantity}. {' '.join(alts)}")
 
@@ -791,7 +797,7 @@ def heat_map(
     ax.spines[:].set_visible(False)
     ax.set(xlabel=x, ylabel=y)
     for r, c in np.argwhere(np.isfinite(table)):
-        text = f"{table[r, c]:.{digits}f}" if numbers else ""
+        text = f"{table[r, c]:.{digits}f}".replace("-", "−") if numbers else ""
         text = f"{text} ★".strip() if stars[r, c] else text
         ground = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))
         ink, paper = sorted([_colour("ink"), _colour("paper")], key=sum)
@@ -803,7 +809,10 @@ def heat_map(
     _finish(fig)
 
     def cell(at):
-        return f"{table[at]:.{digits}f} at {y or 'row'} {lines[at[0]]}, {x or 'column'} {columns[at[1]]}"
+        return (
+            f"{table[at]:.{digits}f}".replace("-", "−")
+            + f" at {y or 'row'} {lines[at[0]]}, {x or 'column'} {columns[at[1]]}"
+        )
 
     extremes = [np.unravel_index(find(table), table.shape) for find in (np.nanargmin, np.nanargmax)]
     told = (
@@ -909,28 +918,26 @@ def _keys(domains, classes) -> tuple[list, list]:
     return markers, colours
 
 
-def _finish(fig, *groups, columns=6) -> Figure:
-    """Lays the panels out for good, and puts the legend right above them: groups of entries, row by row."""
+def _finish(fig, *groups, columns=6) -> None:
+    """Lays the panels out for good, and puts a legend right above them: groups of entries, so many to a line."""
     fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")  # the legend's place depends on the panels', not they on it
-    rows = [[]]
+    blocks = [[]]
     for group in groups:
-        for start in range(0, len(group), columns):
-            part = list(group[start : start + columns])
-            if len(rows[-1]) + len(part) <= columns and start == 0:
-                rows[-1] += part
-            else:
-                rows.append(part)
-    rows = [row for row in rows if row]
-    if rows:
-        wide = max(map(len, rows))
+        if len(blocks[-1]) + len(group) <= columns:
+            blocks[-1] += group
+        else:
+            blocks.append(list(group))
+    box = Bbox.union([ax.get_tightbbox() for ax in fig.axes]).transformed(fig.transFigure.inverted())
+    x, y = (box.x0 + box.x1) / 2, box.y1 + 0.1 / fig.get_figheight()
+    for keys in filter(None, reversed(blocks)):
+        lines = -(-len(keys) // columns)
+        wide = -(-len(keys) // lines)
         blank = Line2D([], [], linestyle="none", label=" ")
-        # Matplotlib fills a legend column by column.
-        keys = [row[c] if c < len(row) else blank for c in range(wide) for row in rows]
-        boxes = Bbox.union([ax.get_tightbbox() for ax in fig.axes]).transformed(fig.transFigure.inverted())
-        top = boxes.y1 + 0.1 / fig.get_figheight()
-        fig.legend(handles=keys, loc="lower center", ncols=wide, bbox_to_anchor=((boxes.x0 + boxes.x1) / 2, top))
-    return fig
+        grid = np.array(keys + [blank] * (lines * wide - len(keys)), object).reshape(lines, wide)
+        handles = list(grid.T.ravel())  # Matplotlib fills a legend column by column
+        legend = fig.legend(handles=handles, loc="lower center", ncols=wide, bbox_to_anchor=(x, y))
+        y = legend.get_window_extent().transformed(fig.transFigure.inverted()).y1
 
 
 def _log(axis):
