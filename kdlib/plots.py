@@ -6,7 +6,7 @@ blue, 1 orange), a domain a marker (0 cross, 1 square, 2 circle, as in the origi
 with its title. Colours are Okabe & Ito's ("Color universal design", 2008); all looks are in `style.mplstyle`.
 
 `results` is always the tidy frame: columns dataset, method, seed, split, domain, metric, value; `titles` is a dict
-{method: title} of all methods in their order. Leaves out animation and interaction.
+{method: title} of the methods to draw, in their order (if empty: all, by name). Leaves out animation and interaction.
 """
 
 import functools
@@ -35,6 +35,7 @@ MARKERS = ("x", "s", "o", "^", "D", "v", "P", "*", "<", ">", "p", "h")  #: of do
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))  #: of methods, beside their colours
 DRAWN = 6000  #: points of a scatter plot at most; more would only hide each other
 ON_MAPS = 250  #: points on a map of decision regions at most
+NINE_IN_TEN = 0.899  #: of the seeds, as half precision has it
 CUT = " An arrow at the left edge stands for what lies below the scale."
 LEGEND = 12  #: classes or domains in a legend at most
 ROLES = {"ink": "text.color", "soft": "xtick.labelcolor", "line": "grid.color", "paper": "axes.facecolor"}
@@ -269,25 +270,34 @@ def boundaries(maps: Mapping, dataset: Dataset | str, titles: Mapping[str, str] 
 
     maps: arrays by name, as in `boundaries.npz`: `axis0` (w,), `axis1` (h,), `<method>/mean` and `<method>/votes`
     (classes, h, w), `points` (n, 2), `points_y`, `points_d`, `plane`, and `bayes/mean` where known. dataset: it, or
-    its name. accuracy: {method: (mean, sd)}, for the panels' titles; `bayes` may be among them.
+    its name. titles: those of the methods to draw, in order; default: all, by name. accuracy: {method: (mean, sd)},
+    for the panels' titles; `bayes` may be among them.
     """
     name = dataset if isinstance(dataset, str) else dataset.name
-    titles = _titles(titles, _mapped(maps))
+    titles = titles or _titles({}, _mapped(maps))
     methods = [m for m in titles if m in _mapped(maps)] + ["bayes"] * ("bayes/mean" in maps)
-    ratio = _ratio(np.ptp(maps["axis0"]), np.ptp(maps["axis1"]))
+    ratio = _map_ratio(maps)
     columns = _columns(len(methods))
     width = (WIDTH - 0.5) / min(columns, len(methods)) - 0.15
     fig, axes = _panels(len(methods), columns, width * ratio + 1, sharex=True, sharey=True, layout="compressed")
     for i, (ax, method) in enumerate(zip(axes, methods, strict=True)):
         _draw_map(ax, maps, method, size=9, most=ON_MAPS)
-        _title(ax, _wrap(_map_title(method, titles), width), _plus_minus((accuracy or {}).get(method), 4))
-        words = ("component 1", "component 2") if _projected(maps) else ("feature 1", "feature 2")
+        _title(ax, _wrap(_map_title(method, titles), width), _score(accuracy, method))
+        words = (
+            ("component 1", "component 2") if _projected(maps) else ("feature 1", "" if _flat(maps) else "feature 2")
+        )
         ax.set(xlabel=words[0] if i >= len(methods) - columns else "", ylabel=words[1] if i % columns == 0 else "")
         ax.locator_params(nbins=4)
+        if _flat(maps):
+            ax.set_yticks([])
     _finish(fig, *_map_keys([maps]))
-    plane = "first two principal components" if _projected(maps) else "two features"
+    where = "in the plane of the two features"
+    if _projected(maps):
+        where = "in the plane of the first two principal components"
+    elif _flat(maps):
+        where = "along the one feature (height means nothing)"
     alt = f"Maps of the decision regions on {name}. {_agreement(maps, methods, titles)}"
-    return Plot(fig, f"Decision regions in the plane of the {plane}. {_how_to_read([maps])}", alt)
+    return Plot(fig, f"Decision regions {where}. {_how_to_read([maps])}", alt)
 
 
 @_styled
@@ -307,10 +317,9 @@ def boundary_grid(
         for ax, method in zip(row, columns, strict=True):
             first = ax in axes[0]
             title = _wrap(_map_title(method, titles), width - 0.1) if first else ""
-            score = (accuracy or {}).get(name, {}).get(method)
-            _title(ax, title, _plus_minus(score[:1] if score and width < 2 else score, 4))
+            _title(ax, title, _score((accuracy or {}).get(name), method, brief=width < 2))
             ax.set(xticks=[], yticks=[])
-            if f"{method}/mean" in maps or f"{method}/votes" in maps:
+            if (f"{method}/mean" if method == "bayes" else f"{method}/votes") in maps:
                 _draw_map(ax, maps, method, size=4, most=120)
             else:
                 ax.set_box_aspect(1)
@@ -328,11 +337,31 @@ def boundary_grid(
 
 
 def _mapped(maps) -> list[str]:
-    return [key.removesuffix("/votes") for key in maps if key.endswith("/votes")]
+    """Methods with a map, without Bayes, which is drawn apart."""
+    return [key.removesuffix("/votes") for key in maps if key.endswith("/votes") and key != "bayes/votes"]
+
+
+def _array(maps, key) -> np.ndarray:
+    return np.asarray(maps[key], np.float64)  # kept in half precision, in which 0.9 is a little less
 
 
 def _projected(maps) -> bool:
     return bool(np.asarray(maps["plane"]))
+
+
+def _flat(maps) -> bool:
+    """Whether the data have one feature, so that the second axis means nothing."""
+    return not np.ptp(np.asarray(maps["points"])[:, 1])
+
+
+def _map_ratio(maps) -> float:
+    return 0.3 if _flat(maps) else _ratio(np.ptp(maps["axis0"]), np.ptp(maps["axis1"]))
+
+
+def _score(accuracy, method, brief=False) -> str:
+    """“0.9876 ± 0.0012” of {method: (mean, sd)}, or the mean alone: of Bayes, which has no seeds, and if brief."""
+    pair = (accuracy or {}).get(method)
+    return _plus_minus(pair[:1] if pair is not None and (brief or method == "bayes") else pair, 4)
 
 
 def _map_title(method, titles) -> str:
@@ -343,7 +372,7 @@ def _draw_map(ax, maps, method, size, most):
     x, y = np.asarray(maps["axis0"]), np.asarray(maps["axis1"])
     half = [0.5 * np.ptp(axis) / max(len(axis) - 1, 1) for axis in (x, y)]
     extent = (x[0] - half[0], x[-1] + half[0], y[0] - half[1], y[-1] + half[1])
-    votes = np.asarray(maps[f"{method}/votes" if f"{method}/votes" in maps else f"{method}/mean"])  # (classes, h, w)
+    votes = _array(maps, f"{method}/mean" if method == "bayes" else f"{method}/votes")  # (classes, h, w)
     paper, ink = np.array(_colour("paper")), np.array(_colour("ink"))
     tints = np.array([0.62 * paper + 0.38 * np.array(_class_colour(c)) for c in range(len(votes))])
     image = tints[votes.argmax(axis=0)]
@@ -351,14 +380,15 @@ def _draw_map(ax, maps, method, size, most):
         doubt = (1 - votes.max(axis=0))[..., None] / (1 - 1 / len(votes))  # 0: all agree, 1: evenly split
         image = image + 0.62 * np.clip(doubt, 0, 1) * (ink - image)
     ax.imshow(np.clip(image, 0, 1), extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
-    _draw_points(
-        ax, np.asarray(maps["points"]), np.asarray(maps["points_y"]), np.asarray(maps["points_d"]), size, most, 1
-    )
+    points = np.array(maps["points"])
+    if _flat(maps):
+        points[:, 1] = np.random.default_rng(0).uniform(0.8 * y[0] + 0.2 * y[-1], 0.2 * y[0] + 0.8 * y[-1], len(points))
+    _draw_points(ax, points, np.asarray(maps["points_y"]), np.asarray(maps["points_d"]), size, most, alpha=1)
     if "bayes/mean" in maps:
-        for margin in _margins(np.asarray(maps["bayes/mean"])):
+        for margin in _margins(_array(maps, "bayes/mean")):
             ax.contour(x, y, margin, levels=[0], colors=[_colour("ink")], linewidths=1.3)
     ax.set(xlim=extent[:2], ylim=extent[2:])
-    ax.set_box_aspect(_ratio(extent[1] - extent[0], extent[3] - extent[2]))
+    ax.set_box_aspect(_map_ratio(maps))
     ax.spines[["top", "right"]].set_visible(True)
 
 
@@ -374,7 +404,7 @@ def _margins(posterior) -> list[np.ndarray]:
 
 def _map_keys(all_maps) -> tuple[list, list, list]:
     domains = max(int(np.max(maps["points_d"])) + 1 for maps in all_maps)
-    classes = max(len(maps[f"{_mapped(maps)[0]}/votes"]) for maps in all_maps)
+    classes = max(int(np.max(maps["points_y"])) + 1 for maps in all_maps)
     others = [Patch(facecolor=(*_colour("ink"), 0.6), label="seeds disagree")]
     if any("bayes/mean" in maps for maps in all_maps):
         others.append(Line2D([], [], color=_colour("ink"), linewidth=1.3, label="Bayes boundary"))
@@ -390,28 +420,28 @@ def _how_to_read(all_maps) -> str:
 
 def _same(maps, method) -> float:
     """Share of the area in which most seeds decide as Bayes, or agree with each other where Bayes is not known."""
-    votes = np.asarray(maps[f"{method}/votes"])
+    votes = _array(maps, f"{method}/votes")
     if "bayes/mean" in maps:
-        return float(np.mean(votes.argmax(axis=0) == np.asarray(maps["bayes/mean"]).argmax(axis=0)))
-    return float(np.mean(votes.max(axis=0) >= 0.9))
+        return float(np.mean(votes.argmax(axis=0) == _array(maps, "bayes/mean").argmax(axis=0)))
+    return float(np.mean(votes.max(axis=0) >= NINE_IN_TEN))
 
 
 def _agreement(maps, methods, titles) -> str:
     """How much of the plane each method decides as Bayes does, and in how much its seeds are split."""
     sentences = []
     for method in (m for m in methods if m != "bayes"):
-        votes = np.asarray(maps[f"{method}/votes"])
+        votes = _array(maps, f"{method}/votes")
         shares = np.bincount(votes.argmax(axis=0).ravel(), minlength=len(votes)) / votes[0].size
         text = "divides the area into " + ", ".join(f"class {c} {_percent(v)}" for c, v in enumerate(shares[:LEGEND]))
         if "bayes/mean" in maps:
             text = f"decides as Bayes on {_percent(_same(maps, method))} of the area"
-        split = f"fewer than nine in ten seeds agree on {_percent(np.mean(votes.max(axis=0) < 0.9))}"
+        split = f"fewer than nine in ten seeds agree on {_percent(np.mean(votes.max(axis=0) < NINE_IN_TEN))}"
         sentences.append(f"{titles.get(method, method)} {text}; {split}.")
     return " ".join(sentences)
 
 
 def _agreement_range(maps, methods, titles) -> str:
-    shares = {method: _same(maps, method) for method in methods if f"{method}/votes" in maps}
+    shares = {method: _same(maps, method) for method in methods if method in _mapped(maps)}
     if not shares:
         return "no method was run"
     low, high = min(shares, key=shares.get), max(shares, key=shares.get)
@@ -430,7 +460,9 @@ def accuracies(results: pd.DataFrame, titles: Mapping[str, str], split: str, cei
     ceiling: the best that can be reached (Bayes), a number, or {dataset: number}, where known. A method far below
     the others becomes an arrow at the edge, so that these can be told apart; its number stands beside it.
     """
-    scores = _scores(results, split)
+    scores = _scores(results, split, titles)
+    if ceiling is not None and (scores.method != "bayes").any():
+        scores = scores[scores.method != "bayes"]  # it is the line
     fig, panels, methods, titles = _rows(scores, titles)
     ceilings = {name: c for name in panels if (c := _of(ceiling, name)) is not None}
     cut = False
@@ -464,7 +496,8 @@ def gap_to_ceiling(
     ceiling: a number, or {dataset: number}; datasets without one are left out. baseline: the method whose gap
     the others close by so many percent.
     """
-    scores = _scores(results, split)
+    scores = _scores(results, split, titles)
+    scores = scores[scores.method != "bayes"]
     tops = scores.dataset.map(lambda name: _of(ceiling, name)).astype(float)
     scores = scores.assign(value=100 * (tops - scores.value))[tops.notna()]
     if scores.empty:
@@ -505,7 +538,7 @@ def per_domain(results: pd.DataFrame, titles: Mapping[str, str], split: str) -> 
 
     What is far below the rest is an arrow at the edge, as in `accuracies`; the range over domains stands beside.
     """
-    scores = _scores(results, split, domains=True)
+    scores = _scores(results, split, titles, domains=True)
     domains = sorted(scores.domain.unique(), key=int)
     fig, panels, methods, titles = _rows(scores, titles, row=max(0.46, 0.13 * len(domains) + 0.08))
     offsets = np.linspace(-0.3, 0.3, len(domains)) if len(domains) > 1 else [0.0]
@@ -542,10 +575,11 @@ def per_domain(results: pd.DataFrame, titles: Mapping[str, str], split: str) -> 
     return Plot(fig, caption, f"Accuracy by method and domain. {' '.join(alts)}")
 
 
-def _scores(results, split, domains=False, metric="accuracy") -> pd.DataFrame:
-    """The finite rows of one split and metric: overall, or those of each domain."""
+def _scores(results, split, titles, domains=False, metric="accuracy") -> pd.DataFrame:
+    """The finite rows of one split and metric, of the methods that have titles: overall, or those of each domain."""
     overall = results.domain.astype(str) == "all"
     chosen = results[(results.split == split) & (results.metric == metric) & (overall != domains)]
+    chosen = chosen[chosen.method.isin(list(titles))] if titles else chosen
     chosen = chosen[np.isfinite(chosen.value.astype(float))].assign(domain=lambda rows: rows.domain.astype(str))
     if chosen.empty:
         there = ", ".join(sorted(results.split.astype(str).unique())) or "none"
@@ -963,8 +997,9 @@ def _wrap(text, inches) -> str:
 
 
 def _plus_minus(pair, digits=3) -> str:
-    """“0.983 ± 0.005” of (mean, sd), “0.983” of (mean,) or a number, nothing of None."""
-    return "" if pair is None else " ± ".join(f"{value:.{digits}f}" for value in np.atleast_1d(pair)).replace("-", "−")
+    """“0.983 ± 0.005” of (mean, sd), “0.983” of (mean,), a number, or where sd is not known; nothing of None."""
+    known = [] if pair is None else [value for value in np.atleast_1d(pair) if np.isfinite(value)]
+    return " ± ".join(f"{value:.{digits}f}" for value in known).replace("-", "−")
 
 
 def _signed(value) -> str:

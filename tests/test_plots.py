@@ -201,8 +201,32 @@ def test_boundaries_draw_the_votes_and_compare_them_with_bayes():
     assert image[0, 12].sum() < blue.sum()  # where one seed in four disagrees it is darker
 
 
+def test_boundaries_draw_the_methods_that_have_titles_and_bayes_once():
+    known = maps()
+    known["bayes/votes"] = known["bayes/mean"]
+    plot = plots.boundaries(known, "made", {"kd_best": "Best", "other": "Not run"}, {"bayes": (0.99, 0.0)})
+    assert "nan" not in plots.boundaries(known, "made", None, {"ffnn": (0.9, np.nan)}).figure.axes[0].get_title("left")
+    assert [ax.get_title("left") for ax in plot.figure.axes] == ["Best", "Bayes, the best there is\n0.9900"]
+    assert len(plots.boundaries(known, "made").figure.axes) == 3
+
+
+def test_nine_in_ten_seeds_are_nine_in_ten_in_half_precision():
+    known = maps(bayes=False, methods=["ffnn"])
+    known["ffnn/votes"] = np.stack([np.full((20, 30), 0.9), np.full((20, 30), 0.1)]).astype(np.float16)
+    assert "fewer than nine in ten seeds agree on 0 %" in plots.boundaries(known, "made").alt
+
+
+def test_boundaries_of_one_feature_are_a_strip():
+    known = maps()
+    known["points"] = known["points"] * [1, 0]
+    plot = plots.boundaries(known, "made")
+    assert "along the one feature" in plot.caption and plot.figure.axes[0].get_box_aspect() < 0.5
+    assert not known["points"][:, 1].any()  # what was passed in stays as it was
+
+
 def test_boundaries_read_an_npz_file(tmp_path):
-    np.savez(tmp_path / "boundaries.npz", **maps(plane=1))
+    half = {key: array.astype(np.float16) if "/" in key else array for key, array in maps(plane=1).items()}
+    np.savez(tmp_path / "boundaries.npz", **half)
     with np.load(tmp_path / "boundaries.npz") as file:
         plot = plots.boundaries(file, "made", TITLES)
     assert "principal components" in plot.caption and len(plot.figure.axes) == 3
@@ -235,11 +259,22 @@ def test_accuracies_tell_mean_and_deviation_over_seeds():
 
 
 def test_a_method_far_below_becomes_an_arrow_and_keeps_its_number():
-    plot = plots.accuracies(results(means={**MEANS, "ffnn_two_heads": 0.975, "kd_original": 0.5}), TITLES, "test", 1.0)
+    plot = plots.accuracies(results(means={**MEANS, "ffnn_two_heads": 0.975, "kd_original": 0.5}), {}, "test", 1.0)
     (ax,) = plot.figure.axes
     assert ax.get_xlim()[0] > 0.9 and ax.get_xlim()[1] > 1.0 and "arrow" in plot.caption
     assert "0.5000 ± 0.0026" in [text.get_text() for text in ax.texts]
     assert "arrow" not in plots.accuracies(results(), TITLES, "test", 0.99).caption
+
+
+def test_the_methods_that_have_titles_are_drawn_and_bayes_is_a_line():
+    frame = results(means={**MEANS, "bayes": 0.99})
+    titles = {"ffnn": "FFNN", "kd_best": "Best", "bayes": "Bayes"}
+    for plot in (
+        plots.accuracies(frame, titles, "test", 0.99),
+        plots.gap_to_ceiling(frame, titles, "test", 0.999),
+    ):
+        assert [label.get_text() for label in plot.figure.axes[0].get_yticklabels()] == ["FFNN", "Best"]
+    assert len(plots.accuracies(frame, titles, "test").figure.axes[0].get_yticks()) == 3
 
 
 def test_results_without_the_split_asked_for_are_refused():
