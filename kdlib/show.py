@@ -15,6 +15,7 @@ import struct
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
+NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de ]+")  # such columns are set to the right: 0.98 ± 0.01
 BEST = "★"  # marks what is printed in bold, for those who do not see bold
 
 
@@ -63,7 +64,7 @@ def table(frame, caption: str, *, digits: int = 4, formats=None, best=None, note
         cells = [_text(v, digits, formats.get(c)) for c, v in zip(frame.columns, values, strict=True)]
         marks += [[r, len(keys) + c] for c in range(len(values)) if marked[r][c]]
         rows.append(keys + cells)
-    numeric = [False] * len(heads) + [all(_is_number(v) for v in frame.iloc[:, c]) for c in range(frame.shape[1])]
+    numeric = [c >= len(heads) and all(NUMERIC.fullmatch(row[c]) for row in rows) for c in range(len(columns))]
     meaning = {
         "kind": "table", "caption": caption, "columns": columns, "rows": rows, "heads": len(heads),
         "numeric": numeric, "marks": marks, "note": note,
@@ -85,10 +86,6 @@ def _close(fig) -> None:
     from matplotlib import pyplot  # only a notebook that draws pays for it
 
     pyplot.close(fig)
-
-
-def _is_number(value) -> bool:
-    return value is None or (isinstance(value, numbers.Number) and not isinstance(value, bool))
 
 
 def _text(value, digits: int, form: str | None = None) -> str:

@@ -90,3 +90,12 @@ def test_help_names_every_setting(capsys):
         assert option in out
     assert "networks per method" in out
     assert "check" in answers(capsys, "--help")[1]
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(capsys, tmp_path):
+    templates(tmp_path / "notebooks")
+    dataset(tmp_path / "data" / "a.pkl")
+    run = ["run", f"--data={tmp_path}/data", f"--out={tmp_path}/out", f"--notebooks={tmp_path}/notebooks"]
+    status, _, err = answers(capsys, *run, "--scheduler=nowhere")
+    line = "error: scheduler: expected the address of one that runs, as tcp://host:port, got 'nowhere'\n"
+    assert (status, err) == (2, line)

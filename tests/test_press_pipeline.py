@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from press_notebooks import dataset, templates
+from press_notebooks import WRITE, dataset, notebook, templates
 
-from kdlib.report import manifest, pipeline, plan, publish
+from kdlib.report import engine, manifest, pipeline, plan, publish
+from kdlib.report.execute import Job
 from kdlib.study import Study
 
 
@@ -224,3 +226,21 @@ def test_a_signal_ends_all_that_was_started(tmp_path, number, status):
         time.sleep(0.1)
     assert {path.name for path in Path(tmp_path).iterdir()} == {"data", "notebooks", "out"}
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_killed_worker_takes_no_other_run_with_it():
+    """The second run waits at the worker that the first one's end takes down."""
+
+    def kill_the_worker(event):
+        if (event["name"], event["cell"]) == ("first", 4):
+            for worker in psutil.Process().children():
+                if worker.children():
+                    worker.kill()
+
+    jobs = [Job(name, notebook(WRITE), {"dataset": "inputs/a", "seeds": 1}, {"a": b""}) for name in ("first", "second")]
+    jobs[0] = replace(jobs[0], notebook=notebook("import time; time.sleep(30)"))
+    with engine.engine(1) as client:
+        ended = {
+            job.name: (outcome.status, outcome.reason) for job, outcome in engine.run(client, jobs, kill_the_worker)
+        }
+    assert ended == {"first": ("died", "its worker was lost: KilledWorker"), "second": ("ok", "")}

@@ -49,8 +49,11 @@ def run(given) -> int:
             timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
             force=given.force,
         )
-        signal.signal(signal.SIGTERM, _interrupt)
-        problems = pipeline.report(request, progress.display)
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            problems = pipeline.report(request, progress.display)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     except (StudyError, plan.RequestError, publish.PublishError) as error:
         return _error(error)
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ import psutil
 from distributed import Client, LocalCluster, as_completed, get_worker
 
 from kdlib.report.execute import Job, Outcome, execute
+from kdlib.report.plan import RequestError
 
 DASK = {
     "distributed.scheduler.allowed-failures": 0,  # a worker that dies takes its run down; it is not tried again
@@ -28,7 +29,7 @@ DASK = {
 def engine(jobs: int, scheduler: str | None = None):
     """A connected client: of a new local cluster of `jobs` processes, or of the one at an address."""
     if scheduler:
-        with dask.config.set(DASK), Client(scheduler, set_as_default=False) as client:
+        with dask.config.set(DASK), _connected(scheduler) as client:
             yield client
         return
     with tempfile.TemporaryDirectory(prefix="kd-") as scratch, dask.config.set(DASK, temporary_directory=scratch):
@@ -55,24 +56,55 @@ def engine(jobs: int, scheduler: str | None = None):
             _end_kernels(scratch)  # one that was just being started
 
 
+def _connected(scheduler: str) -> Client:
+    try:
+        if "://" not in scheduler:
+            raise ValueError("no protocol")
+        client = Client(scheduler, set_as_default=False, timeout="10s")
+    except (OSError, ValueError):
+        raise RequestError(
+            f"scheduler: expected the address of one that runs, as tcp://host:port, got {scheduler!r}"
+        ) from None
+    try:
+        client.wait_for_workers(1, timeout=30)
+    except TimeoutError:
+        client.close()
+        raise RequestError(
+            f"scheduler: {scheduler!r} has no workers; start one with `dask worker {scheduler}`"
+        ) from None
+    return client
+
+
 def run(client: Client, jobs: list[Job], progress):
     """Yields (job, outcome) as they end; `progress` gets every job's events, in a thread of the client."""
     topic = f"kdlib-{uuid.uuid4()}"
-    names = {}
-    client.subscribe_topic(topic, lambda event: progress(event[1]))
+    begun, under_way = set(), {}
+
+    def on_event(event):
+        begun.add(event[1]["name"])
+        progress(event[1])
+
+    def submit(job, priority):
+        future = client.submit(_on_worker, job, topic, pure=False, retries=0, priority=priority)
+        under_way[future.key] = job, future
+        return future
+
+    client.subscribe_topic(topic, on_event)
     try:
-        for place, job in enumerate(jobs):
-            future = client.submit(_on_worker, job, topic, pure=False, retries=0, priority=-place)
-            names[future.key] = (job, future)
-        for future in as_completed([future for _, future in names.values()], loop=client.loop):
-            job, _ = names.pop(future.key)
+        ended = as_completed([submit(job, -place) for place, job in enumerate(jobs)], loop=client.loop)
+        for future in ended:
+            job, _ = under_way.pop(future.key)
             try:
                 outcome = future.result()
             except Exception as error:  # of dask itself: execute raises for nothing that a notebook does
+                if job.name not in begun:  # it only waited at a worker that another run took down
+                    begun.add(job.name)
+                    ended.add(submit(job, 0))
+                    continue
                 outcome = Outcome("died", f"its worker was lost: {type(error).__name__}")
             yield job, outcome
     finally:
-        client.cancel([future for _, future in names.values()], force=True)
+        client.cancel([future for _, future in under_way.values()], force=True)
         client.unsubscribe_topic(topic)
 
 
