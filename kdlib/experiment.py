@@ -14,6 +14,7 @@ from kdlib import datasets, results
 from kdlib.methods import METHODS, Trained
 from kdlib.problem import Problem
 from kdlib.study import Study
+from kdlib.training import Fit
 
 GRID = 121  #: points along the longer axis of the plane on which boundaries are drawn
 
@@ -37,6 +38,8 @@ class Plane:
             self.mean, self.axes = np.zeros(features), np.eye(2)[:features].T  # (2, features)
         else:
             self.axes = np.linalg.svd(x - self.mean, full_matrices=False)[2][:2]
+            largest = np.abs(self.axes).argmax(axis=1)
+            self.axes *= np.sign(self.axes[[0, 1], largest])[:, None]  # a sign that does not depend on LAPACK
         self.is_projection = features > 2
         low, high = (points := self.project(x)).min(axis=0), points.max(axis=0)
         margin = 0.06 * (high - low).max() or 1.0
@@ -69,7 +72,8 @@ class Experiment:
             "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
             "points": self.plane.project(dataset.train.x), "points_y": dataset.train.y, "points_d": dataset.train.d,
         }  # fmt: skip
-        if METHODS["bayes"].fresh_only and self.problem.distance is not None:
+        if self.problem.distance is not None:
+            self.maps["distance"] = np.array(self.problem.distance)
             self.run("bayes")
 
     @property
@@ -113,30 +117,68 @@ class Experiment:
         """Tidy results of all methods that ran."""
         return pd.concat(self._scores, ignore_index=True)
 
+    def accuracy(self, split: str | None = None) -> dict[str, tuple[float, float]]:
+        """Mean and sd over seeds of each method's accuracy on a split; default: the reported split."""
+        return results.means(self.results, split=split or self.problem.reported)
+
+    @property
+    def ceiling(self) -> float | None:
+        """The best accuracy that there is on the reported split, where the law of the data is known."""
+        return self.accuracy()["bayes"][0] if "bayes" in self.trained else None
+
+    @property
+    def students(self) -> dict[str, str]:
+        """Titles of the methods that see the point and not its domain, by name."""
+        return {n: title for n, title in self.titles.items() if n != "bayes" and not self.trained[n].told_domain}
+
+    def curves(self, *names: str) -> dict[str, Fit]:
+        """How the networks of some methods that predict were trained."""
+        return {name: next(iter(self.trained[name].fits.values())) for name in names}
+
+    def describe(self, split: str) -> str:
+        """A split in words: `the 300 test points`."""
+        points = f"{len(self.problem.splits[split]):,}".replace(",", "\u202f")
+        return f"{points} fresh points" if split == "fresh" else f"the {points} {split} points"
+
+    def samples(self) -> pd.DataFrame:
+        """Samples of each split, and what it is for."""
+        problem = self.problem
+        rows = {"train": (len(problem.train), "trains networks and teachers")}
+        if self.dataset.test is None:
+            rows["part of train"] = (len(problem.select), "is watched during training; selects")
+        else:
+            rows["valid"] = (len(problem.select), "is watched during training; selects")
+        rows[self.dataset.reported] = (len(problem.report), "is reported")
+        if "fresh" in problem.splits:
+            rows["fresh"] = (len(problem.splits["fresh"]), "new draws of the same law; is reported")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["samples", "what it does"]).rename_axis("split")
+
     def table(self, split: str | None = None) -> pd.DataFrame:
         """Mean and sd over seeds of the accuracy on a split, overall and per domain; default: the reported split."""
         split = split or self.problem.reported
         accuracy = self.results[(self.results.metric == "accuracy") & (self.results.split == split)]
         groups = accuracy.groupby(["method", "domain"], sort=False)["value"]
-        table = groups.agg(mean="mean", sd="std").unstack("domain").swaplevel(axis=1)
-        order = ["all", *sorted((c for c in table.columns.levels[0] if c != "all"), key=int)]
-        names = {"all": "all domains"} | {c: f"domain {c}" for c in order[1:]}
-        table = table[[(domain, number) for domain in order for number in ("mean", "sd")]]
-        return table.rename(index=lambda name: METHODS[name].title, columns=names).rename_axis(index="method")
+        table = groups.agg(mean="mean", sd="std").unstack("domain")
+        domains = sorted((name for name in table.columns.levels[1] if name != "all"), key=int)
+        named = {("mean", "all"): "mean", ("sd", "all"): "sd"} | {("mean", k): f"domain {k}" for k in domains}
+        table = table[list(named)].set_axis(list(named.values()), axis=1)
+        return table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
 
-    def updates(self) -> pd.DataFrame:
-        """What each method spent: updates of the network that predicts, and of its teachers, per seed."""
+    @property
+    def methods(self) -> pd.DataFrame:
+        """What each method is called and what it spent: updates per seed, of the student and of its teachers."""
         rows = {
-            METHODS[name].title: {"updates": trained.updates, "updates of teachers": trained.teacher_updates}
+            name: [METHODS[name].title, trained.updates, trained.teacher_updates, trained.told_domain]
             for name, trained in self.trained.items()
-            if trained.updates
         }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+        columns = ["title", "updates", "updates of teachers", "told the domain"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
     def write(self, output) -> str:
-        """Writes `results.csv` and `boundaries.npz` into a folder, then the seal; returns a line that says so."""
+        """Writes `results.csv`, `methods.csv` and `boundaries.npz` into a folder, then the seal; returns a line that says so."""
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
+        self.methods.to_csv(output / "methods.csv", lineterminator="\n")
         np.savez_compressed(output / "boundaries.npz", **self.maps)
         return results.seal(os.fspath(output))

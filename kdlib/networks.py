@@ -103,9 +103,6 @@ def predict(weights, x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, np.float32)
     x = x if x.ndim == 3 else x[None]
     n = x.shape[1]
-    size = min(CHUNK, n)  # one shape is compiled once: the last chunk reaches back to be as long as the others
-    starts = [min(start, n - size) for start in range(0, n, CHUNK)]
-    outputs = np.empty((len(weights[0]), n, weights[-1].shape[2]), np.float32)
-    for start in starts:
-        outputs[:, start : start + size] = _forward(weights, x[:, start : start + size])
-    return outputs
+    x = np.pad(x, ((0, 0), (0, -n % CHUNK), (0, 0)))  # every chunk has the same shape, which is compiled once
+    outputs = [_forward(weights, x[:, start : start + CHUNK]).numpy() for start in range(0, n, CHUNK)]
+    return np.concatenate(outputs, axis=1)[:, :n]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kdlib.datasets import Dataset, Split
 from kdlib.metrics import METRICS
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
@@ -45,10 +46,10 @@ def select(results: pd.DataFrame, metric: str = "accuracy", domain: str = "all",
     return results[np.logical_and.reduce([results[column] == value for column, value in wanted.items()])]
 
 
-def summarise(results: pd.DataFrame, by=("dataset", "method"), **equal) -> pd.DataFrame:
-    """Mean and standard deviation over seeds (`mean`, `sd`, `seeds`) of what `select` gives, in order of appearance."""
-    groups = select(results, **equal).groupby(list(by), sort=False)["value"]
-    return groups.agg(mean="mean", sd="std", seeds="size")
+def means(results: pd.DataFrame, **equal) -> dict[str, tuple[float, float]]:
+    """Mean and sd over seeds of each method, in order of appearance, of what `select` gives."""
+    groups = select(results, **equal).groupby("method", sort=False)["value"]
+    return {name: (float(values.mean()), float(values.std())) for name, values in groups}
 
 
 def write(results: pd.DataFrame, path) -> None:
@@ -70,7 +71,61 @@ def seal(output) -> str:
     Whoever publishes the files checks them against it: a run without it did not reach its end.
     """
     output = Path(output)
-    files = sorted(path for path in output.iterdir() if path.suffix in {".csv", ".npz"} and path.is_file())
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (output / SEAL).write_text(json.dumps({"files": hashes}, indent=1) + "\n")
+    files = sorted(path for path in output.rglob("*") if path.is_file() and path.name != SEAL)
+    hashes = {path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (output / SEAL).write_text(json.dumps({"files": hashes}, indent=1) + "\n", encoding="utf-8")
     return f"sealed: {', '.join(hashes)}"
+
+
+class Reports:
+    """What runs left in a folder of reports: each dataset's manifest, results and maps."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        manifests = sorted(self.folder.glob("*/manifest.json"))
+        self.manifests = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in manifests}
+        self.good = [name for name, manifest in self.manifests.items() if manifest["status"] == "ok"]
+
+    def of(self, name: str) -> pd.DataFrame:
+        """A dataset's results."""
+        return read(self.folder / name / "results.csv")
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """All runs' results, one after the other; no rows if no run is good."""
+        frames = [self.of(name) for name in self.good]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+    @property
+    def status(self) -> pd.DataFrame:
+        """One row per dataset: status, reason and seconds."""
+        rows = {name: [m["status"], m["reason"], m["seconds"]] for name, m in self.manifests.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"])
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of all methods that ran on any dataset, by name."""
+        frames = [pd.read_csv(self.folder / name / "methods.csv", index_col="method") for name in self.good]
+        return {name: title for frame in frames for name, title in frame["title"].items()}
+
+    def maps(self, name: str) -> dict[str, np.ndarray]:
+        """A dataset's `boundaries.npz`."""
+        with np.load(self.folder / name / "boundaries.npz") as maps:
+            return dict(maps)
+
+    def distance(self, name: str) -> float | None:
+        """d, where the dataset is one of the known generator's."""
+        distance = self.maps(name).get("distance")
+        return None if distance is None else float(distance)
+
+    def write(self, output, table: pd.DataFrame) -> str:
+        """Writes the results of all runs, a table of them, and the seal, into a folder; returns a line that says so."""
+        write(self.results, Path(output) / "results.csv")
+        table.to_csv(Path(output) / "table.csv", lineterminator="\n")
+        return seal(output)
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset's training points as they are drawn: in the plane of the figures."""
+        maps = self.maps(name)
+        train = Split(maps["points"], maps["points_y"], maps["points_d"])
+        return Dataset(name, train, train.take(slice(0)))
