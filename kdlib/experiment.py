@@ -175,7 +175,7 @@ class Experiment:
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
     def write(self, output) -> str:
-        """Writes `results.csv`, `methods.csv` and `boundaries.npz` into a folder, then the seal; returns a line that says so."""
+        """Writes results, methods and maps into a folder, then the seal; returns a line that says so."""
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")

@@ -9,6 +9,7 @@ Leaves out what this study has no use for: other optimizers, gradient clipping, 
 have the same budget; the best epoch is chosen afterwards if asked).
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ import tensorflow as tf
 
 from kdlib.distillation import cross_entropy
 from kdlib.networks import forward
+
+# Every loss and shape is compiled once, on purpose; TensorFlow would warn that there are several.
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
 
