@@ -76,6 +76,23 @@ def routed(teachers: np.ndarray, domain: np.ndarray) -> np.ndarray:
     return teachers[domain, :, np.arange(len(domain))].swapaxes(0, 1)
 
 
+def entropy_weights(teachers: np.ndarray) -> np.ndarray:
+    """Weights (member, n, domain) of teachers' logits (domain, member, n, classes): softmax(-entropy) over teachers."""
+    log_p = log_softmax(teachers)
+    return np.exp(log_softmax(np.moveaxis((np.exp(log_p) * log_p).sum(axis=3), 0, 2)))
+
+
+def confidence_weights(teachers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """CA-MKD's weights (member, n, domain), from each teacher's cross-entropy of the labels (n,).
+
+    w_k = (1 - exp(CE_k) / sum_j exp(CE_j)) / (K - 1), Zhang, Chen & Wang 2022, eq. 3. One teacher has weight 1.
+    """
+    if len(teachers) == 1:
+        return np.ones((*teachers.shape[1:3], 1))
+    entropy = -log_softmax(teachers)[:, :, np.arange(len(labels)), labels]  # (domain, member, n)
+    return (1 - np.exp(log_softmax(np.moveaxis(entropy, 0, 2)))) / (len(teachers) - 1)
+
+
 def mixture(teachers: np.ndarray, gate: np.ndarray) -> np.ndarray:
     """log sum_k P(k | x) softmax(t_k(x)): the target of a student that is not told the domain (member, n, classes).
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib import datasets, results
+from kdlib import datasets, kernels, replica, results  # noqa: F401  kernels and replica register their methods
 from kdlib.methods import METHODS, Trained
 from kdlib.problem import Problem
 from kdlib.study import Study

@@ -71,6 +71,11 @@ def _outside(d: float, x: np.ndarray) -> np.ndarray:
     return np.linalg.norm(x[..., None, :] - centres(d), axis=-1) > radii()
 
 
+def own_rule(d: float, x: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    """The class (n,) of points (n, 2) of known domains (n,): 1 outside their own domain's median radius."""
+    return _outside(d, x)[np.arange(len(x)), domain].astype(np.int64)
+
+
 def fresh(d: float, n: int, seed: int) -> Split:
     """n new points of the same law, in order of their domains, which have equal sizes (to one point).
 
@@ -78,7 +83,7 @@ def fresh(d: float, n: int, seed: int) -> Split:
     """
     domain = np.arange(n) * 3 // n
     x = centres(d)[domain] + np.random.default_rng(seed).standard_normal((n, 2))
-    return Split(x, _outside(d, x)[np.arange(n), domain].astype(np.int64), domain)
+    return Split(x, own_rule(d, x, domain), domain)
 
 
 def fresh_training(d: float, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,8 +114,7 @@ def posterior(d: float, x: np.ndarray) -> np.ndarray:
 
 def bayes_accuracy(d: float, split: Split, told_domain: bool = False) -> float:
     """Accuracy on a split of the best classifier there is; of one that is told each point's domain, if asked."""
-    own_rule = _outside(d, split.x)[np.arange(len(split)), split.d] if told_domain else None
-    best = posterior(d, split.x).argmax(axis=1) if own_rule is None else own_rule
+    best = own_rule(d, split.x, split.d) if told_domain else posterior(d, split.x).argmax(axis=1)
     return float(np.mean(best == split.y))
 
 

@@ -1,21 +1,22 @@
 """The methods: one function per row of the results table, and their registry.
 
 A method takes a `Problem` and returns a `Trained`. All students are the same network with the same number of
-updates, from the same initial weights, unless the method says otherwise. Leaves out scoring: `experiment`.
+updates, from the same initial weights, unless the method says otherwise. The students of this room differ in
+their target alone; the original's replica is in `replica`, kernel teachers and their controls are in `kernels`.
+Leaves out scoring: `experiment`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kdlib import distillation, gaussians
-from kdlib.networks import predict, small_normal
+from kdlib.networks import predict
 from kdlib.problem import Problem
 from kdlib.training import Fit
 
-ORIGINAL_RATE = 1e-3  #: Adam's default in Keras, held constant; the original does not tell its own
-ORIGINAL_EPOCHS = 1 / 6  #: of the study's: 50 of 300 come nearest to the original's accuracies
+SMOOTHING = 0.1  #: of labels (Szegedy et al. 2016)
 
 
 @dataclass
@@ -27,7 +28,11 @@ class Trained:
     fits: dict[str, Fit] = field(default_factory=dict)  #: what was trained, by a title
     updates: int = 0  #: of the network that predicts, per member
     teacher_updates: int = 0  #: spent on teachers, per member
+    queries: int = 0  #: unlabelled points that teachers were asked about, beyond the training points
     told_domain: bool = False  #: whether predictions use the point's domain, which students do not see
+    teacher: Callable | None = (
+        None  #: like `log_probabilities`: what the student was to imitate, where that has a value
+    )
 
 
 @dataclass(frozen=True)
@@ -58,35 +63,60 @@ def method(title: str, **more):
     return register
 
 
-def _student(problem: Problem, fit: Fit, title: str = "student", teacher_updates: int = 0) -> Trained:
+def student(problem: Problem, fit: Fit, **more) -> Trained:
+    """A trained network that answers by its label head, which is the first."""
+
     def log_probabilities(x, d=None):
         outputs = predict(fit.weights, problem.scaled(x))[..., : problem.classes]
         return distillation.log_softmax(outputs.astype(np.float64))
 
-    return Trained(log_probabilities, {title: fit}, fit.updates, teacher_updates)
+    return Trained(log_probabilities, {"student": fit}, fit.updates, **more)
 
 
-def _teachers_updates(problem: Problem) -> int:
+def taught(
+    problem: Problem, task: str, target: Callable[[np.ndarray, np.ndarray | None], np.ndarray], **more
+) -> Trained:
+    """A student of Hinton's loss on the training points; `target(x, d)`: teacher's logits (member, n, classes)."""
+    study = problem.study
+    soft = distillation.soften(target(problem.train.x, problem.train.d), study.temperature)
+    fit = problem.fit(
+        task, (problem.labels, soft), distillation.distillation,
+        alpha=study.alpha, temperature=study.temperature, scale=study.temperature**2,
+    )  # fmt: skip
+    return student(problem, fit, **({"teacher_updates": teacher_updates(problem)} | more))
+
+
+def teacher_updates(problem: Problem) -> int:
+    """Updates of all single-domain teachers, per seed."""
     return sum(fit.updates for fit in problem.teachers)
+
+
+# --- Trained directly ---------------------------------------------------------------------------------------------
 
 
 @method("FFNN")
 def ffnn(problem: Problem) -> Trained:
     """The basic multi-domain network: trained on the labels of all domains, mixed."""
-    return _student(problem, problem.fit("ffnn", (problem.labels,)), "FFNN")
+    return student(problem, problem.direct)
+
+
+@method("FFNN, domains in order")
+def ffnn_ordered(problem: Problem) -> Trained:
+    """The same, but each epoch visits the domains one after the other: the control for order."""
+    return student(problem, problem.fit("ffnn_ordered", (problem.labels,), batches=problem.in_order()))
+
+
+@method("FFNN, smoothed labels")
+def ffnn_smoothed(problem: Problem) -> Trained:
+    """The same with a tenth of each label spread over all classes: soft targets without a teacher."""
+    labels = (1 - SMOOTHING) * problem.labels + SMOOTHING / problem.classes
+    return student(problem, problem.fit("ffnn_smoothed", (labels,)))
 
 
 @method("FFNN, two heads")
 def ffnn_two_heads(problem: Problem) -> Trained:
     """The same with a second head that learns the domain beside the label."""
-    domains = np.eye(problem.domains)[problem.train.d]
-    fit = problem.fit(
-        "ffnn_two_heads",
-        (problem.labels, domains),
-        distillation.two_heads,
-        weights=problem.start((problem.classes, problem.domains)),
-    )
-    return _student(problem, fit, "FFNN, two heads")
+    return student(problem, problem.two_heads)
 
 
 @method("Teachers, told the domain")
@@ -97,56 +127,127 @@ def teachers(problem: Problem) -> Trained:
         return distillation.log_softmax(distillation.routed(problem.teacher_logits(x), d).astype(np.float64))
 
     fits = {f"Teacher of domain {k}": fit for k, fit in enumerate(problem.teachers)}
-    return Trained(log_probabilities, fits, _teachers_updates(problem), told_domain=True)
+    return Trained(log_probabilities, fits, teacher_updates(problem), told_domain=True)
 
 
-@method("KD, as in the original")
-def kd_original(problem: Problem) -> Trained:
-    """The original's student, rebuilt: softmax over sigmoids, no T^2, domains in order, small weights, few updates."""
-    epochs = max(1, round(problem.study.epochs * ORIGINAL_EPOCHS))
-    short = Problem(problem.dataset, replace(problem.study, epochs=epochs))
-    short.progress = problem.progress
-    study = short.study
+@method("FFNN, told the domain")
+def ffnn_told(problem: Problem) -> Trained:
+    """A network that sees the domain beside the point: another task, and a category of its own."""
 
-    def rebuilt(task, soft, steps, batches, **settings):
-        return short.fit(
-            task, (short.labels, soft), distillation.original, weights=short.start(kernel=small_normal), steps=steps,
-            batches=batches, rates=np.full(steps * epochs, ORIGINAL_RATE, np.float32), scale=1, **settings,
-        )  # fmt: skip
+    def inputs(x, d):
+        return np.concatenate([problem.scaled(x), np.eye(problem.domains)[d]], axis=1)
 
-    outputs, updates = [], 0
-    for k, rows in enumerate(short.domain_rows):
-        steps = short.teacher_steps(k)
-        teacher = rebuilt(
-            f"the original's teacher of domain {k}",
-            short.labels,
-            steps,
-            short.mixed(rows, steps),
-            alpha=1,
-            temperature=1,
-        )
-        outputs.append(1 / (1 + np.exp(-predict(teacher.weights, short.x))))
-        updates += teacher.updates
-    soft = distillation.soften(distillation.routed(np.array(outputs), short.train.d), study.temperature)
-    fit = rebuilt("kd_original", soft, short.steps, short.in_order(), alpha=study.alpha, temperature=study.temperature)
+    x = inputs(problem.train.x, problem.train.d)
+    watch = None if problem.select.d is None else inputs(problem.select.x, problem.select.d)
+    fit = problem.fit("ffnn_told", (problem.labels,), weights=problem.start(features=x.shape[1]), x=x, watch=watch)
 
-    def log_probabilities(x, d=None):  # sigmoids that do not sum to one are divided by their sum
-        outputs = 1 / (1 + np.exp(-predict(fit.weights, short.scaled(x)).astype(np.float64)))
-        return np.log(outputs / outputs.sum(axis=2, keepdims=True))
+    def log_probabilities(x, d):
+        return distillation.log_softmax(predict(fit.weights, inputs(x, d)).astype(np.float64))
 
-    return Trained(log_probabilities, {"KD, as in the original": fit}, fit.updates, updates)
+    return Trained(log_probabilities, {"student": fit}, fit.updates, told_domain=True)
+
+
+# --- Taught by three networks, one per domain ---------------------------------------------------------------------
 
 
 @method("KD, routed")
 def kd_routed(problem: Problem) -> Trained:
-    """A student of logits with T^2, in mixed batches; each sample is taught by its own domain's teacher."""
-    study = problem.study
-    taught = distillation.routed(problem.teacher_logits(problem.train.x), problem.train.d)
-    fit = problem.fit(
-        "kd_routed", (problem.labels, distillation.soften(taught, study.temperature)), distillation.distillation,
-        alpha=study.alpha, temperature=study.temperature, scale=study.temperature**2,
+    """Each sample is taught by its own domain's teacher; logits, T^2, mixed batches."""
+    return taught(problem, "kd_routed", lambda x, d: distillation.routed(problem.teacher_logits(x), d))
+
+
+@method("KD, mean of probabilities")
+def kd_mean(problem: Problem) -> Trained:
+    """Taught by the plain mean of the teachers' probabilities, as if each knew all domains (You et al. 2017)."""
+
+    def target(x, d=None):
+        return distillation.mixture(problem.teacher_logits(x), np.full((len(x), problem.domains), 1 / problem.domains))
+
+    return taught(problem, "kd_mean", target, teacher=target)
+
+
+@method("KD, mean of logits")
+def kd_mean_logits(problem: Problem) -> Trained:
+    """Taught by the mean of the teachers' logits, a common slip for the mean of probabilities."""
+
+    def target(x, d=None):
+        return distillation.log_softmax(problem.teacher_logits(x).mean(axis=0))
+
+    return taught(problem, "kd_mean_logits", target, teacher=target)
+
+
+@method("KD, weighted by entropy")
+def kd_entropy(problem: Problem) -> Trained:
+    """Teachers weigh more where they are surer: weights softmax(-entropy) per sample."""
+
+    def target(x, d=None):
+        logits = problem.teacher_logits(x)
+        return distillation.mixture(logits, distillation.entropy_weights(logits))
+
+    return taught(problem, "kd_entropy", target, teacher=target)
+
+
+@method("KD, weighted by labels (CA-MKD)")
+def kd_confidence(problem: Problem) -> Trained:
+    """Teachers weigh more where they are right about the label (CA-MKD, Zhang et al. 2022, eq. 3)."""
+
+    def target(x, d):
+        logits = problem.teacher_logits(x)
+        return distillation.mixture(logits, distillation.confidence_weights(logits, problem.train.y))
+
+    return taught(problem, "kd_confidence", target)
+
+
+@method("KD, gated")
+def kd_gated(problem: Problem) -> Trained:
+    """Taught by sum_k P(k | x) T_k(x), with P(k | x) from the domain head of the two-headed network."""
+
+    def target(x, d=None):
+        return distillation.mixture(problem.teacher_logits(x), problem.gate(x))
+
+    return taught(
+        problem, "kd_gated", target, teacher=target,
+        teacher_updates=teacher_updates(problem) + problem.two_heads.updates,
     )  # fmt: skip
-    return _student(problem, fit, "KD, routed", _teachers_updates(problem))
+
+
+@method("KD, true gate", fresh_only=True)
+def kd_gated_true(problem: Problem) -> Trained:
+    """The same with the true P(k | x): what a better gate could give."""
+
+    def target(x, d=None):
+        return distillation.mixture(problem.teacher_logits(x), gaussians.domain_posterior(problem.distance, x))
+
+    return taught(problem, "kd_gated_true", target, teacher=target)
+
+
+# --- Controls: taught, but not by three teachers ------------------------------------------------------------------
+
+
+@method("KD from itself")
+def kd_self(problem: Problem) -> Trained:
+    """Self-distillation: each student is taught by the FFNN of its own seed (Furlanello et al. 2018)."""
+
+    def target(x, d=None):
+        return distillation.log_softmax(predict(problem.direct.weights, problem.scaled(x)))
+
+    return taught(problem, "kd_self", target, teacher=target, teacher_updates=problem.direct.updates)
+
+
+@method("KD from an ensemble of FFNN")
+def kd_ensemble(problem: Problem) -> Trained:
+    """Taught by the mean of all seeds' FFNN: is it the teachers or the averaging?"""
+
+    def target(x, d=None):
+        log_p = distillation.log_softmax(predict(problem.direct.weights, problem.scaled(x)))
+        mean = np.log(np.maximum(np.exp(log_p).mean(axis=0, keepdims=True), 1e-30))
+        return np.broadcast_to(mean, log_p.shape)
+
+    updates = problem.direct.updates * problem.study.seeds
+    return taught(problem, "kd_ensemble", target, teacher=target, teacher_updates=updates)
+
+
+# --- Ceilings -----------------------------------------------------------------------------------------------------
 
 
 @method("Bayes", fresh_only=True)
@@ -157,3 +258,13 @@ def bayes(problem: Problem) -> Trained:
         return np.log(np.maximum(gaussians.posterior(problem.distance, x), 1e-30))[None]
 
     return Trained(log_probabilities)
+
+
+@method("Bayes, told the domain", fresh_only=True)
+def bayes_told(problem: Problem) -> Trained:
+    """The rule of the point's own domain, which leaves no error."""
+
+    def log_probabilities(x, d):
+        return np.log(np.maximum(np.eye(2)[gaussians.own_rule(problem.distance, x, d)], 1e-30))[None]
+
+    return Trained(log_probabilities, told_domain=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from kdlib import batches, gaussians
 from kdlib.datasets import Dataset
-from kdlib.distillation import cross_entropy
+from kdlib.distillation import cross_entropy, soften, two_heads
 from kdlib.networks import Architecture, glorot_uniform, initial_weights, predict
 from kdlib.study import Study
 from kdlib.training import Fit, TrainingError, cosine, fit
@@ -65,9 +65,9 @@ class Problem:
         """The split that the tables report: fresh points where they can be had, else `dataset.reported`."""
         return "fresh" if self.distance is not None else self.dataset.reported
 
-    def start(self, heads: tuple[int, ...] | None = None, kernel=glorot_uniform) -> list[np.ndarray]:
+    def start(self, heads=None, kernel=glorot_uniform, features: int | None = None) -> list[np.ndarray]:
         """Initial weights of one network per seed; one head of `classes` outputs if nothing else is said."""
-        architecture = Architecture(self.x.shape[1], self.study.hidden, heads or (self.classes,))
+        architecture = Architecture(features or self.x.shape[1], self.study.hidden, heads or (self.classes,))
         return initial_weights(architecture, self.seeds, kernel)
 
     def mixed(self, rows: np.ndarray | None = None, steps: int | None = None) -> Iterable[np.ndarray]:
@@ -81,7 +81,7 @@ class Problem:
 
     def fit(
         self, task: str, targets, loss=cross_entropy, *,
-        weights=None, x=None, batches=None, steps=None, rates=None, **settings,
+        weights=None, x=None, batches=None, steps=None, rates=None, watch=None, **settings,
     ) -> Fit:  # fmt: skip
         """Trains one network per seed, `study.epochs` epochs of `steps` updates; what is not given is as in `ffnn`."""
         steps = steps or self.steps
@@ -93,9 +93,25 @@ class Problem:
             self.mixed(steps=steps) if batches is None else batches,
             cosine(self.study.learning_rate, steps * self.study.epochs) if rates is None else rates,
             settings=settings,
-            watch=(self.scaled(self.select.x), np.eye(self.classes)[self.select.y]),
+            watch=(self.scaled(self.select.x) if watch is None else watch, np.eye(self.classes)[self.select.y]),
             progress=self.progress and (lambda epoch: self.progress(task, epoch, self.study.epochs)),
         )
+
+    @cached_property
+    def direct(self) -> Fit:
+        """The basic multi-domain network."""
+        return self.fit("ffnn", (self.labels,))
+
+    @cached_property
+    def two_heads(self) -> Fit:
+        """The network with a head for the label and one for the domain."""
+        domains = np.eye(self.domains)[self.train.d]
+        weights = self.start((self.classes, self.domains))
+        return self.fit("ffnn_two_heads", (self.labels, domains), two_heads, weights=weights)
+
+    def gate(self, x: np.ndarray) -> np.ndarray:
+        """P(k | x) of points in the features' own units, as the two-headed network learned it: (member, n, domain)."""
+        return soften(predict(self.two_heads.weights, self.scaled(x))[..., self.classes :], 1.0)
 
     def teacher_steps(self, k: int) -> int:
         """Updates per epoch of the teacher of domain k: as many as its own rows fill."""
