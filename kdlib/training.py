@@ -95,6 +95,7 @@ def fit(
     watch: tuple[np.ndarray, np.ndarray] | None = None,
     keep_best: bool = False,
     progress: Callable[[int], None] | None = None,
+    observe: Callable[[int, list, np.ndarray | None], None] | None = None,
 ) -> Fit:
     """Trains a population and returns it; what was passed in stays as it was.
 
@@ -103,7 +104,8 @@ def fit(
     (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,). settings:
     numbers for the loss, one for all or one per member. watch: points (n, features) and one-hot labels
     (n, classes) whose loss and accuracy are noted after every epoch; with `keep_best` each member's weights of its
-    best epoch (lowest watched loss, the earlier one of equals) are returned. Raises `TrainingError`.
+    best epoch (lowest watched loss, the earlier one of equals) are returned. observe: is shown every epoch, counted
+    from 1, with its weights and watched accuracy (member,). Raises `TrainingError`.
     """
     members = len(weights[0])
     rows, *tables = [_table(array, members) for array in (x, *targets)]
@@ -132,6 +134,8 @@ def fit(
             better = scores[-1][0] < best_loss
             best_loss, best_epoch = np.where(better, scores[-1][0], best_loss), np.where(better, epoch, best_epoch)
             best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
+        if observe is not None:
+            observe(epoch + 1, state, scores[-1][1] if scores else None)
         if progress is not None:
             progress(epoch + 1)
     if not losses:
