@@ -1,11 +1,15 @@
 """Sentences and tables whose numbers come from the results: no number is typed into a notebook's prose.
 
-A sentence says what the numbers say, whichever way they point. Leaves out figures (`plots`).
+A sentence says what the numbers say, whichever way they point; a claim that they do not support reads "not
+supported". Leaves out figures (`plots`) and the arithmetic (`statistics`).
 """
 
+import numpy as np
 import pandas as pd
 
+from kdlib import statistics
 from kdlib.results import Reports, means, select
+from kdlib.statistics import BETTER, WORSE
 
 #: The original's accuracies on the 300 validation points: mean and sd of three runs, from its README, by d
 PUBLISHED = {
@@ -14,6 +18,8 @@ PUBLISHED = {
     0.5: {"FFNN": (0.9680, 0.0034), "KD": (0.8380, 0.0016)},
     0.25: {"FFNN": (0.7680, 0.0176), "KD": (0.7153, 0.0058)},
 }
+STORY = ("ffnn", "kd_original", "kd_routed", "kd_mean", "kd_gated", "kd_best")  #: the methods that tell it
+CEILINGS = ("bayes", "bayes_told")  #: not methods to compare, but what they are compared with
 
 
 def reported(results: pd.DataFrame) -> str:
@@ -22,40 +28,128 @@ def reported(results: pd.DataFrame) -> str:
     return next(split for split in ("fresh", "test", "valid") if split in there)
 
 
-def finding(results: pd.DataFrame) -> str:
-    """One dataset in a paragraph: the two students against the network trained directly."""
-    split = reported(results)
-    accuracy = means(results, split=split)
-    direct, original, routed = (accuracy[name][0] for name in ("ffnn", "kd_original", "kd_routed"))
-    seeds = select(results, split=split, method="ffnn")["seed"].nunique()
-    text = (
-        f"Over {_seeds(seeds)}, on {_split(split)}: trained directly, the network reaches an accuracy of {direct:.4f}. "
-        f"The student built as in the original reaches {original:.4f}, {_against(original - direct)}; "
-        f"the mended one reaches {routed:.4f}, {_against(routed - direct)}."
+def comparison(results: pd.DataFrame, methods: pd.DataFrame, baseline: str = "ffnn") -> pd.DataFrame:
+    """Each method that is not told the domain against a baseline, on the reported split.
+
+    methods: as written by an experiment (`title`, `told the domain`). Columns: `accuracy`, `sd`, `difference`, `low`,
+    `high` (95 %), `p` (Holm), `verdict`, `gap closed` (share of the way from the baseline to Bayes, NaN if unknown).
+    """
+    accuracy = select(results, split=reported(results)).pivot(index="seed", columns="method", values="value")
+    told = set(methods.index[methods["told the domain"]])
+    order = [m for m in methods.index if m in accuracy and m not in told and m not in CEILINGS]
+    table = statistics.compare(accuracy[order], baseline).rename(columns={"mean": "difference"})
+    mean = accuracy[order].mean()
+    ceiling = accuracy["bayes"].mean() if "bayes" in accuracy else np.nan
+    table.insert(0, "accuracy", mean)
+    table.insert(1, "sd", accuracy[order].std())
+    table["gap closed"] = [statistics.gap_closed(mean[m], mean[baseline], ceiling) for m in table.index]
+    return table
+
+
+def finding(table: pd.DataFrame, titles: dict[str, str], baseline_accuracy: float, ceiling: float | None) -> str:
+    """One dataset in a paragraph: what each student is worth beside direct training; table: a `comparison`."""
+    seeds = int(table["seeds"].max())
+    text = f"Over {_seeds(seeds)}, direct training reaches an accuracy of **{baseline_accuracy:.4f}**"
+    text += f"; no classifier that does not see the domain can exceed {ceiling:.4f}. " if ceiling else ". "
+    for name, verdict in (
+        (n, table.loc[n]) for n in ("kd_original", "kd_routed", "kd_gated", "kd_best") if n in table.index
+    ):
+        text += f"{titles[name]}: {_against(verdict)}. "
+    return text.strip()
+
+
+def what_points_show(accuracy: float, points: int) -> str:
+    """How uncertain an accuracy on so many points is, for the chance of which were drawn."""
+    low, high = statistics.sampling_interval(accuracy, points)
+    return (
+        f"{points} points leave an accuracy of {accuracy:.3f} uncertain between {low:.3f} and {high:.3f} "
+        "(95 %, Wilson), whatever the number of seeds: they cannot tell methods apart that differ by less."
     )
-    if "bayes" in accuracy:
-        text += f" No classifier that does not see the domain can exceed {accuracy['bayes'][0]:.4f}."
-    return text
+
+
+def explanations(rungs: pd.DataFrame) -> str:
+    """Whether the original's explanations hold: does mending one alone make up the loss? rungs: as in `ladder.csv`.
+
+    With several datasets, the mean over them of each seed is judged.
+    """
+    tried = rungs[rungs["what"] == "explanation"]
+    tried = tried.groupby(["seed", "label"], sort=False)["accuracy"].mean().unstack("label")
+    said = {
+        "domains mixed": "The fixed order of the domains",
+        "best epoch selected": "No model selection on held-out data",
+        "both": "Both together",
+    }
+    lines = []
+    for label, what in said.items():
+        gain = tried[label] - tried["as in the original"]
+        low, high = statistics.interval(gain)
+        clear = statistics.p_value(gain) < 1 - statistics.LEVEL and not low <= 0 <= high
+        verdict = "supported" if clear and gain.mean() > 0 else "not supported"
+        lines.append(
+            f"- *{what}*: **{verdict}**. Mended alone, it changes the accuracy of the original's student by "
+            f"{gain.mean():+.4f} [{low:+.4f}, {high:+.4f}], from {tried['as in the original'].mean():.4f} "
+            f"to {tried[label].mean():.4f}."
+        )
+    return "\n".join(lines)
+
+
+def ladder(rungs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval of each rung, for the figure: label, mean, low, high, and dataset if there is one."""
+    keys = ["dataset", "label"] if "dataset" in rungs else ["label"]
+    rows = rungs[rungs["what"] == "ladder"].groupby(keys, sort=False)["accuracy"]
+    table = rows.agg(mean="mean", low=lambda v: statistics.interval(v)[0], high=lambda v: statistics.interval(v)[1])
+    return table.reset_index()
+
+
+def biggest_step(rungs: pd.DataFrame) -> str:
+    """Which mend on the ladder gains most, in a sentence."""
+    mean = rungs[rungs["what"] == "ladder"].groupby("label", sort=False)["accuracy"].mean()
+    steps = mean.diff().iloc[1:]
+    best, whole = steps.idxmax(), mean.iloc[-1] - mean.iloc[0]
+    text = f"From the original's student ({mean.iloc[0]:.4f}) to the mended one ({mean.iloc[-1]:.4f}), "
+    text += f"the largest step is *{best}*: {steps[best]:+.4f}"
+    return text + (f", {steps[best] / whole:.0%} of the way." if whole > 0 else ".")
+
+
+# --- All datasets -------------------------------------------------------------------------------------------------
+
+
+def comparisons(runs: Reports) -> dict[str, pd.DataFrame]:
+    """`comparison` of each dataset whose run is good."""
+    return {name: comparison(runs.of(name), runs.methods(name)) for name in runs.good}
 
 
 def overview(runs: Reports) -> str:
-    """All datasets in a paragraph."""
+    """All datasets in a paragraph: the answer to the report's question."""
     if not runs.good:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
-    original, routed, seeds = [], [], set()
-    for name in runs.good:
-        results = runs.of(name)
-        accuracy = means(results, split=reported(results))
-        original.append(accuracy["kd_original"][0] - accuracy["ffnn"][0])
-        routed.append(accuracy["kd_routed"][0] - accuracy["ffnn"][0])
-        seeds.add(results[results.method == "ffnn"]["seed"].nunique())
-    total = len(runs.good)
-    worse = sum(difference < 0 for difference in original)
+    tables = comparisons(runs)
+    sentences = [
+        _across(tables, "kd_original", "The student **built as in the original**"),
+        _across(tables, "kd_routed", "The same student **with its faults mended**"),
+        _across(tables, "kd_gated", "Taught by the three networks **weighed by how probable their domain is**, it"),
+        _across(tables, "kd_best", "Taught in the same way by three **kernel machines**, the student"),
+    ]
+    seeds = sorted({int(table["seeds"].max()) for table in tables.values()})
     return (
-        f"On **{worse} of {total}** dataset{'s' * (total != 1)} the student built as in the original is less accurate "
-        f"than the network trained directly ({_differences(original)}; mean of {_seeds(*sorted(seeds))}). "
-        f"With its faults mended, the student's difference to direct training is {_differences(routed)}."
+        " ".join(filter(None, sentences)) + f" Means over {_seeds(*seeds)}, compared seed by seed with direct training."
     )
+
+
+def _across(tables, name, subject) -> str:
+    rows = [table.loc[name] for table in tables.values() if name in table.index]
+    if not rows:
+        return ""
+    total = len(rows)
+    better, worse = (sum(r["verdict"] == verdict for r in rows) for verdict in (BETTER, WORSE))
+    neither = total - better - worse
+    counts = [(better, "better"), (worse, "worse"), (neither, "not shown to differ")]
+    said = ", ".join(f"{word} on {count} of {total}" for count, word in counts if count)
+    text = f"{subject} is {said} dataset{'s' * (total != 1)} ({_range([r['difference'] for r in rows])} in accuracy)"
+    closed = [r["gap closed"] for r in rows if np.isfinite(r["gap closed"])]
+    if better and closed:
+        text += f" and closes {_range(closed, '.0%')} of the gap to the best possible"
+    return text + "."
 
 
 def results_table(runs: Reports) -> pd.DataFrame:
@@ -63,36 +157,62 @@ def results_table(runs: Reports) -> pd.DataFrame:
     rows = {}
     for name, manifest in runs.manifests.items():
         if name not in runs.good:
-            rows[name] = {"": f"{manifest['status']}: {manifest['reason']}"}
+            rows[name] = {"run": f"{manifest['status']}: {manifest['reason']}"}
             continue
         published = PUBLISHED.get(runs.distance(name), {})
         ours = means(runs.of(name), split="valid")
-        rows[name] = {"": ""}
+        rows[name] = {}
         for title, method in (("FFNN", "ffnn"), ("KD", "kd_original")):
             rows[name][f"{title}, original"] = _pair(published.get(title))
             rows[name][f"{title}, ours"] = _pair(ours.get(method))
-        rows[name]["KD mended, ours"] = _pair(ours.get("kd_routed"))
+            there = title in published and method in ours
+            rows[name][f"{title}, difference"] = f"{ours[method][0] - published[title][0]:+.4f}" if there else "–"
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-    if (table[""] == "").all():
-        return table.drop(columns="")
-    return table[[*(column for column in table.columns if column), ""]].rename(columns={"": "run"})
+    return table[[*(column for column in table.columns if column != "run"), *(["run"] if "run" in table else [])]]
 
 
 def accuracy_table(runs: Reports) -> pd.DataFrame:
-    """Mean accuracy of every method (columns) on each dataset's reported split (rows)."""
-    rows, titles = {}, runs.titles
-    for name in runs.good:
-        results = runs.of(name)
-        split = reported(results)
-        rows[name] = {"on": _split(split)}
-        rows[name] |= {titles[m]: mean for m, (mean, _) in means(results, split=split).items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+    """Mean accuracy of every method (rows) on each dataset's reported split (columns)."""
+    columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
+    table = pd.DataFrame(columns)
+    return table.rename(index=runs.titles).rename_axis("method")
 
 
-def students(runs: Reports) -> dict[str, str]:
-    """Titles of the methods that have maps, by name."""
-    mapped = {key.partition("/")[0] for name in runs.good for key in runs.maps(name) if key.endswith("/mean")}
-    return {name: title for name, title in runs.titles.items() if name in mapped and name != "bayes"}
+def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
+    """Which cells of `accuracy_table` are the best on their dataset of the methods neither told the domain nor ceilings."""
+    told = {title for name in runs.good for title in runs.methods(name).query("`told the domain`")["title"]}
+    ceilings = {runs.titles.get(name) for name in (*CEILINGS, "bayes_taught")}
+    students = ~table.index.isin(told | ceilings)
+    return table.apply(lambda column: (column == column[students].max()) & students)
+
+
+def drawn(runs: Reports) -> dict[str, str]:
+    """Titles of the methods that tell the story in maps, by name."""
+    return {name: runs.titles[name] for name in STORY if name in runs.titles}
+
+
+def verdicts(runs: Reports) -> pd.DataFrame:
+    """Difference to FFNN, interval and verdict of every method (rows) on each dataset (columns), as text."""
+    columns = {name: table.apply(_against, axis=1) for name, table in comparisons(runs).items()}
+    return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
+
+
+def ceilings(runs: Reports) -> dict[str, float]:
+    """The accuracy that no method can exceed, of each dataset where it is known."""
+    return {name: scores["bayes"][0] for name, scores in accuracies(runs).items() if "bayes" in scores}
+
+
+def gaps(runs: Reports) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Results of the methods of the story on each dataset's reported split, which is renamed `reported`; and titles."""
+    frames = [frame[frame["split"] == reported(frame)].assign(split="reported") for frame in map(runs.of, runs.good)]
+    return pd.concat(frames, ignore_index=True), drawn(runs) | {
+        name: title for name, title in runs.titles.items() if name == "bayes_taught"
+    }
+
+
+def all_rungs(runs: Reports) -> pd.DataFrame:
+    """Every dataset's `ladder.csv`, with a column `dataset`."""
+    return pd.concat([runs.rungs(name).assign(dataset=name) for name in runs.good], ignore_index=True)
 
 
 def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
@@ -108,16 +228,13 @@ def _seeds(*counts) -> str:
     return f"{' or '.join(map(str, counts))} seed{'s' * (counts != (1,))}"
 
 
-def _split(split) -> str:
-    return "fresh points" if split == "fresh" else f"the {split} points"
+def _against(row) -> str:
+    text = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}], {row['verdict']}"
+    if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):
+        text += f", {row['gap closed']:.0%} of the gap closed"
+    return text
 
 
-def _against(difference) -> str:
-    if abs(difference) < 5e-5:
-        return "the same to four decimals"
-    return f"{abs(difference):.4f} {'more' if difference > 0 else 'less'}"
-
-
-def _differences(values) -> str:
-    low, high = min(values), max(values)
-    return f"{low:+.4f}" if len(values) == 1 else f"{low:+.4f} to {high:+.4f}"
+def _range(values, form="+.4f") -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"

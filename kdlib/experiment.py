@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib import datasets, kernels, replica, results  # noqa: F401  kernels and replica register their methods
+from kdlib import datasets, kernels, metrics, replica, results  # noqa: F401  kernels registers its methods
 from kdlib.methods import METHODS, Trained
 from kdlib.problem import Problem
 from kdlib.study import Study
@@ -67,6 +67,8 @@ class Experiment:
         self.plane = Plane(dataset.train.x)
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
+        self.rungs: pd.DataFrame | None = None
+        self._bins: dict[str, list[np.ndarray]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
             "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
@@ -94,7 +96,10 @@ class Experiment:
                 self.left_out[name] = f"the {split_name} split does not tell the domain"
                 continue
             log_p = trained.log_probabilities(split.x, split.d)
-            self._scores.append(results.score(self.dataset.name, name, split_name, log_p, split.y, split.d))
+            taught = None if trained.teacher is None else trained.teacher(split.x, split.d)
+            self._scores.append(results.score(self.dataset.name, name, split_name, log_p, split.y, split.d, taught))
+            if split_name == self.problem.reported:
+                self._bins[name] = [values.mean(axis=0) for values in metrics.reliability(log_p, split.y)]
         if not trained.told_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
         return trained
@@ -105,6 +110,12 @@ class Experiment:
         for k, each in enumerate(logits):
             self._map(f"teacher_{k}", each - np.logaddexp.reduce(each, axis=2, keepdims=True))
         return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(len(logits))}
+
+    def climb(self) -> pd.DataFrame:
+        """Tries the replica's faults one after the other, and the original's own explanations; see `replica.climb`."""
+        split = self.problem.splits[self.problem.reported]
+        self.rungs = replica.climb(self.problem, lambda t: metrics.accuracy(t.log_probabilities(split.x), split.y))
+        return self.rungs
 
     def _map(self, name: str, log_p: np.ndarray) -> None:
         shape = (log_p.shape[2], len(self.plane.axis1), len(self.plane.axis0))
@@ -140,6 +151,26 @@ class Experiment:
         points = f"{len(self.problem.splits[split]):,}".replace(",", "\u202f")
         return f"{points} fresh points" if split == "fresh" else f"the {points} {split} points"
 
+    def reliability(self, names=("ffnn", "kd_routed", "kd_gated", "kd_best")) -> pd.DataFrame:
+        """Confidence, accuracy and share (`count`) of each bin on the reported split, means over seeds."""
+        frames = [
+            pd.DataFrame({"method": name, "confidence": confidence, "accuracy": right, "count": share})
+            for name, (confidence, right, share) in self._bins.items()
+            if name in names
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def honesty(self) -> pd.DataFrame:
+        """Means over seeds of nll, ece and agreement with the teacher, on the reported split, a row per method."""
+        rows = self.results[(self.results.split == self.problem.reported) & (self.results.domain == "all")]
+        table = rows.groupby(["method", "metric"], sort=False)["value"].mean().unstack("metric")
+        wanted = [metric for metric in ("nll", "ece", "agreement") if metric in table]
+        return (
+            table[wanted]
+            .rename(index=self.titles, columns={"agreement": "agreement with teacher"})
+            .rename_axis(columns=None)
+        )
+
     def samples(self) -> pd.DataFrame:
         """Samples of each split, and what it is for."""
         problem = self.problem
@@ -168,10 +199,10 @@ class Experiment:
     def methods(self) -> pd.DataFrame:
         """What each method is called and what it spent: updates per seed, of the student and of its teachers."""
         rows = {
-            name: [METHODS[name].title, trained.updates, trained.teacher_updates, trained.told_domain]
-            for name, trained in self.trained.items()
+            name: [METHODS[name].title, t.updates, t.teacher_updates, t.queries, t.told_domain]
+            for name, t in self.trained.items()
         }
-        columns = ["title", "updates", "updates of teachers", "told the domain"]
+        columns = ["title", "updates", "updates of teachers", "queries", "told the domain"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
     def write(self, output) -> str:
@@ -180,5 +211,7 @@ class Experiment:
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
         self.methods.to_csv(output / "methods.csv", lineterminator="\n")
+        if self.rungs is not None:
+            self.rungs.to_csv(output / "ladder.csv", index=False, lineterminator="\n")
         np.savez_compressed(output / "boundaries.npz", **self.maps)
         return results.seal(os.fspath(output))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -25,16 +26,17 @@ from kdlib.problem import Problem
 COPIES = 100  #: queries per training point, the point itself among them
 NOISE = 0.25  #: of the copies, in standard deviations of their domain
 MOST_QUERIES = 400_000
-FOLDS = 5
+FOLDS = 3
 WIDEST_QUADRATIC = 30  #: features; beyond, squares and products are too many
-CENTRES = 300  #: of the approximate radial-basis kernel (Williams & Seeger 2001)
+CENTRES = 100  #: of the approximate radial-basis kernel (Williams & Seeger 2001)
 
 
-def classifier(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def classifier(x: np.ndarray, y: np.ndarray, like: Callable | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """P(y | x) as a function (n, features) -> (n, classes), of the machine with the best cross-validated likelihood.
 
     y: classes 0..classes-1, of which some may be missing: they get probability 0. Machines: logistic regression on
     squares and products (polynomial kernel of degree 2), and on a radial-basis kernel, each over a grid.
+    With `like`, another classifier, there is no choice: its machine is fitted anew to these data.
     """
     classes = int(y.max()) + 1
     present, counts = np.unique(y, return_counts=True)
@@ -51,7 +53,9 @@ def classifier(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarra
     widths = np.array([0.1, 0.3, 1.0]) / x.shape[1]
     families.append((radial, {"logisticregression__C": [1.0, 10.0, 100.0, 1000.0], "nystroem__gamma": widths}))
     folds = min(FOLDS, counts.min())
-    if folds < 2:
+    if hasattr(like, "machine"):
+        found = clone(like.machine).fit(x, y)
+    elif folds < 2:
         found = families[0][0].fit(x, y)
     else:
         splits = StratifiedKFold(folds, shuffle=True, random_state=0)
@@ -63,17 +67,19 @@ def classifier(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarra
         known[:, present] = found.predict_proba(points)
         return known
 
+    probabilities.machine = getattr(found, "best_estimator_", found)
     return probabilities
 
 
 class Kernels:
-    """The machines of one problem, fitted when first asked for."""
+    """The machines of one problem, fitted when made; those of another, if given as `like`, are fitted anew."""
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: Problem, like: "Kernels | None" = None):
         self.problem = problem
-        train = problem.train
-        self.gate = classifier(train.x, train.d)
-        self.teachers = [classifier(train.x[rows], train.y[rows]) for rows in problem.domain_rows]
+        train, rows = problem.train, problem.domain_rows
+        known = like.teachers if like else [None] * len(rows)
+        self.gate = classifier(train.x, train.d, like and like.gate)
+        self.teachers = [classifier(train.x[r], train.y[r], k) for r, k in zip(rows, known, strict=True)]
 
     def mixture(self, x: np.ndarray) -> np.ndarray:
         """sum_k P(k | x) T_k(x): (n, classes)."""

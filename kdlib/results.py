@@ -12,20 +12,20 @@ import numpy as np
 import pandas as pd
 
 from kdlib.datasets import Dataset, Split
-from kdlib.metrics import METRICS
+from kdlib.metrics import METRICS, agreement
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
 SEAL = "sealed.json"
 
 
-def score(
-    dataset: str, method: str, split: str, log_p: np.ndarray, y: np.ndarray, d: np.ndarray | None
-) -> pd.DataFrame:
+def score(dataset: str, method: str, split: str, log_p, y, d=None, taught=None) -> pd.DataFrame:
     """Every metric of a population on a split, overall and, where domains are known, accuracy in each.
 
     log_p: (member, n, classes); y and d: (n,).
     """
     rows = [("all", name, metric(log_p, y)) for name, metric in METRICS.items()]
+    if taught is not None:
+        rows.append(("all", "agreement", agreement(log_p, taught)))
     for k in [] if d is None else np.unique(d):
         rows.append((str(k), "accuracy", METRICS["accuracy"](log_p[:, d == k], y[d == k])))
     return pd.concat(
@@ -102,11 +102,18 @@ class Reports:
         rows = {name: [m["status"], m["reason"], m["seconds"]] for name, m in self.manifests.items()}
         return pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"])
 
+    def methods(self, name: str) -> pd.DataFrame:
+        """A dataset's methods by name: title, what each spent, whether it is told the domain."""
+        return pd.read_csv(self.folder / name / "methods.csv", index_col="method")
+
     @property
     def titles(self) -> dict[str, str]:
         """Titles of all methods that ran on any dataset, by name."""
-        frames = [pd.read_csv(self.folder / name / "methods.csv", index_col="method") for name in self.good]
-        return {name: title for frame in frames for name, title in frame["title"].items()}
+        return {m: title for name in self.good for m, title in self.methods(name)["title"].items()}
+
+    def rungs(self, name: str) -> pd.DataFrame:
+        """A dataset's `ladder.csv`: what, label, seed, accuracy."""
+        return pd.read_csv(self.folder / name / "ladder.csv")
 
     def maps(self, name: str) -> dict[str, np.ndarray]:
         """A dataset's `boundaries.npz`."""

@@ -47,12 +47,12 @@ def page(path):
 
 def test_every_page_is_there_with_its_figures(out):
     index = page(out / "index.html")
-    assert len(index.xpath("//figure//img")) == 2
+    assert len(index.xpath("//figure//img")) == 4
     links = set(index.xpath("//a/@href"))
     assert {"near/report.html", "five%20keys/report.html"} <= links
     for name in ("near", "five keys"):
         report = page(out / name / "report.html")
-        assert len(report.xpath("//figure//img")) == 6
+        assert len(report.xpath("//figure//img")) == 9
         assert all(len(image.get("alt")) > 40 for image in report.xpath("//img"))
         assert "../index.html" in report.xpath("//a/@href")
         assert report.xpath("//math")
