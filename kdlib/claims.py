@@ -58,6 +58,28 @@ def finding(table: pd.DataFrame, titles: dict[str, str], baseline_accuracy: floa
     return text.strip()
 
 
+CAUSES = {
+    "kernel_direct": "that there is a teacher per domain matters, not only the kind of machine",
+    "kd_kernel_direct": "the same, of that machine's student",
+    "kd_gated_queries": "the kind of teacher matters, not only that it is asked about more points",
+    "ffnn_noisy": "the teachers' answers matter, not only that there are more points",
+    "kd_ensemble": "it is more than the averaging of networks",
+}  #: what `kd_best` has and a control has not
+
+
+def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """What `kd_best`'s gain is due to, from its differences to the controls, which each lack one cause."""
+    table = comparison(results, methods, baseline="kd_best")
+    lines = []
+    for name, cause in CAUSES.items():
+        if name in table.index:
+            row = table.loc[name]
+            holds = "supported" if row["verdict"] == WORSE else "not supported"
+            gain = f"{-row['difference']:+.4f} [{-row['high']:+.4f}, {-row['low']:+.4f}]"
+            lines.append(f"- **{holds}**: {cause}. Beside *{methods.loc[name, 'title']}*, the student is {gain}.")
+    return "\n".join(lines)
+
+
 def what_points_show(accuracy: float, points: int) -> str:
     """How uncertain an accuracy on so many points is, for the chance of which were drawn."""
     low, high = statistics.sampling_interval(accuracy, points)
@@ -179,7 +201,7 @@ def accuracy_table(runs: Reports) -> pd.DataFrame:
 
 
 def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
-    """Which cells of `accuracy_table` are the best on their dataset of the methods neither told the domain nor ceilings."""
+    """The best cells of `accuracy_table` in each column, of methods neither told the domain nor ceilings."""
     told = {title for name in runs.good for title in runs.methods(name).query("`told the domain`")["title"]}
     ceilings = {runs.titles.get(name) for name in (*CEILINGS, "bayes_taught")}
     students = ~table.index.isin(told | ceilings)

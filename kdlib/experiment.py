@@ -104,6 +104,18 @@ class Experiment:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
         return trained
 
+    def run_all(self, *names: str) -> pd.DataFrame:
+        """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""
+        for name in names:
+            self.run(name)
+        accuracy = self.accuracy()
+        rows = {
+            METHODS[name].title: [METHODS[name].what if name in self.trained else self.left_out[name],
+                                  accuracy.get(name, (np.nan,))[0]]
+            for name in names
+        }  # fmt: skip
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["what", "accuracy"]).rename_axis("method")
+
     def map_teachers(self) -> dict[str, str]:
         """Adds each teacher's own map, named `teacher_0`, ...; returns their titles."""
         logits = self.problem.teacher_logits(self.plane.grid)

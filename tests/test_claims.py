@@ -155,6 +155,15 @@ def test_the_best_is_marked_among_students_only(tmp_path):
     assert claims.ceilings(runs) == {"a": 1.0}
 
 
+def test_a_cause_is_supported_only_if_its_control_is_worse():
+    methods = pd.DataFrame({"title": {"kd_best": "best", "ffnn_noisy": "noisy", "kd_ensemble": "ensemble"}})
+    methods["told the domain"] = False
+    text = claims.controls(made_up({"kd_best": 0.99, "ffnn_noisy": 0.96, "kd_ensemble": 0.995}), methods)
+    noisy, ensemble = text.split("\n")
+    assert noisy.startswith("- **supported**: the teachers' answers matter") and "+0.0300 [" in noisy
+    assert ensemble.startswith("- **not supported**: it is more") and "-0.0050 [" in ensemble
+
+
 def test_what_300_points_cannot_show_is_said():
     assert "between 0.957 and 0.991" in claims.what_points_show(0.98, 300)
 
