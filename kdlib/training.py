@@ -55,7 +55,10 @@ def cosine(rate: float, steps: int) -> np.ndarray:
 
 @tf.function(jit_compile=True)
 def _epoch(loss, weights, means, squares, step, x, targets, rates, settings, decay):
-    """All steps of one epoch. x (steps, member, batch, features); returns the new state and the loss (member,)."""
+    """All steps of one epoch. x (steps, member, batch, features); returns the new state and the loss (member,).
+
+    rates (steps, member or 1, 1, 1) and decay (member or 1, 1, 1): they meet weights (member, in, out).
+    """
     total = tf.zeros(x.shape[1])
     for i in tf.range(x.shape[0]):
         with tf.GradientTape() as tape:
@@ -91,7 +94,7 @@ def fit(
     rates: np.ndarray,
     *,
     settings: dict | None = None,
-    weight_decay: float = 0.0,
+    weight_decay: float | np.ndarray = 0.0,
     watch: tuple[np.ndarray, np.ndarray] | None = None,
     keep_best: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -101,15 +104,20 @@ def fit(
 
     weights: from `networks.initial_weights`. x: (n, features), or each member's own (member, n, features);
     targets: arrays (n, outputs) or (member, n, outputs), as `loss` wants them. batches: one array of row indices
-    (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,). settings:
-    numbers for the loss, one for all or one per member. watch: points (n, features) and one-hot labels
-    (n, classes) whose loss and accuracy are noted after every epoch; with `keep_best` each member's weights of its
-    best epoch (lowest watched loss, the earlier one of equals) are returned. observe: is shown every epoch, counted
-    from 1, with its weights and watched accuracy (member,). Raises `TrainingError`.
+    (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,), or each
+    member's own (steps, member). settings: numbers for the loss, one for all or one per member, as is weight_decay.
+    watch: points (n, features) and one-hot labels (n, classes) whose loss and accuracy are noted after every epoch;
+    with `keep_best` each member's weights of its best epoch (lowest watched loss, the earlier one of equals) are
+    returned. observe: is shown every epoch, counted from 1, with its weights and watched accuracy (member,).
+    Raises `TrainingError`.
     """
     members = len(weights[0])
     rows, *tables = [_table(array, members) for array in (x, *targets)]
     settings = {name: np.broadcast_to(np.float32(value), members) for name, value in (settings or {}).items()}
+    rates = np.asarray(rates, np.float32).reshape(len(rates), -1, 1, 1)
+    decay = np.asarray(weight_decay, np.float32).reshape(-1, 1, 1)
+    if not {rates.shape[1], len(decay)} <= {1, members}:
+        raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
     if keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
     if watch is not None:
@@ -124,7 +132,7 @@ def fit(
         start = int(step)
         *moved, each = _epoch(
             loss, state, means, squares, step, rows(index), [table(index) for table in tables],
-            np.float32(rates[start : start + len(index)]), settings, np.float32(weight_decay),
+            rates[start : start + len(index)], settings, decay,
         )  # fmt: skip
         state, means, squares, step = moved
         losses.append(each.numpy())

@@ -99,6 +99,24 @@ def test_weight_decay_is_that_of_keras_adamw():
     assert_same(member(population.weights, 0), keras_weights(model))
 
 
+def test_each_member_may_have_its_own_rates_and_decay():
+    """Equal to separate trainings, each of which is Keras's by the tests above."""
+    seeds, decay = [0, 0, 3], [0.0, 0.05, 0.2]
+    rates = [cosine(0.01, 2 * STEPS), np.full(2 * STEPS, 0.003), cosine(0.02, 2 * STEPS)]
+    start = initial_weights(ONE_HEAD, seeds)
+    together = fit(
+        start, X, (LABELS,), distillation.cross_entropy, schedule(seeds), np.stack(rates, axis=1),
+        weight_decay=np.array(decay),
+    )  # fmt: skip
+    for i, seed in enumerate(seeds):
+        alone = fit(
+            initial_weights(ONE_HEAD, [seed]), X, (LABELS,), distillation.cross_entropy, schedule([seed]), rates[i],
+            weight_decay=decay[i],
+        )  # fmt: skip
+        assert_same(member(together.weights, i), member(alone.weights, 0))
+    assert not np.allclose(together.weights[2][0], together.weights[2][1], atol=1e-3)
+
+
 def test_two_heads_equal_a_keras_model_with_two_outputs():
     seeds, heads = [0, 4], (CLASSES, DOMAINS)
     population = trained(seeds, (LABELS, DOMAIN), distillation.two_heads, TWO_HEADS)
@@ -273,6 +291,8 @@ def test_bad_data_and_settings_are_named():
         fit(weights, np.stack([X] * 3), (LABELS,), distillation.cross_entropy, plan, cosine(0.01, 50))
     with pytest.raises(TrainingError, match="members"):
         fit(weights, X, (LABELS,), distillation.cross_entropy, schedule([0]), cosine(0.01, 50))
+    with pytest.raises(TrainingError, match="rates for 3"):
+        fit(weights, X, (LABELS,), distillation.cross_entropy, plan, np.full((50, 3), 0.01))
     with pytest.raises(TrainingError, match="no batches"):
         fit(weights, X, (LABELS,), distillation.cross_entropy, [], cosine(0.01, 50))
     with pytest.raises(TrainingError, match="watch"):
