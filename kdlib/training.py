@@ -113,17 +113,18 @@ def fit(
     """
     members = len(weights[0])
     rows, *tables = [_table(array, members) for array in (x, *targets)]
-    settings = {name: np.broadcast_to(np.float32(value), members) for name, value in (settings or {}).items()}
+    settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in (settings or {}).items()}
     rates = np.asarray(rates, np.float32).reshape(len(rates), -1, 1, 1)
     decay = np.asarray(weight_decay, np.float32).reshape(-1, 1, 1)
     if not {rates.shape[1], len(decay)} <= {1, members}:
         raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
+    decay = tf.constant(decay)
     if keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
     if watch is not None:
-        watch = [np.asarray(array, np.float32)[None] for array in watch]
-    state = [np.asarray(w, np.float32) for w in weights]
-    means, squares, step = [np.zeros_like(w) for w in state], [np.zeros_like(w) for w in state], np.float32(0)
+        watch = [tf.constant(np.asarray(array, np.float32)[None]) for array in watch]
+    state = [tf.constant(w, tf.float32) for w in weights]
+    means, squares, step = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], tf.constant(0.0)
     losses, scores = [], []
     best, best_loss, best_epoch = state, np.full(members, np.inf), np.zeros(members, int)
     for epoch, index in enumerate(batches):
