@@ -270,7 +270,7 @@ def verdict(frame: pd.DataFrame, suspect: str) -> str:
     elif clear or effect.high < 0:
         word = "supported in part"
     return (
-        f"“{suspect}” as the explanation: **{word}**. Mending it alone changes the accuracy of the original's student "
+        f"The explanation “{suspect}”: **{word}**. Mending it alone changes the accuracy of the original's student "
         f"by {_change(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
         f"{_change(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
         f"combinations of the others it changes by {_change(-effect['mean'], -effect.high, -effect.low)}."
@@ -278,14 +278,19 @@ def verdict(frame: pd.DataFrame, suspect: str) -> str:
 
 
 def leading(frame: pd.DataFrame) -> str:
-    """Which suspects cost the most, and which two have the largest interaction."""
+    """Which suspects cost or gain accuracy, and which two have the largest interaction."""
     table = effects(frame)
-    sure = table[(table.order == 1) & (table.high < 0)]
-    pair = table[table.order == 2].iloc[0]
-    worst = ", ".join(f"“{row.label}” {_change(row.mean, row.low, row.high)}" for row in sure.itertuples())
+    main, pair = table[table.order == 1], table[table.order == 2].iloc[0]
+    said = [
+        f"these {verb} accuracy: "
+        + ", ".join(f"“{row.label}” {_change(row.mean, row.low, row.high)}" for row in sure.itertuples())
+        for verb, sure in (("cost", main[main.high < 0]), ("gain", main[main.low > 0]))
+        if len(sure)
+    ]
     return (
-        f"On average over all others, these cost accuracy: {worst}. " if len(sure) else "None is shown to cost. "
-    ) + f"The largest interaction is {pair.label}: {_change(pair['mean'], pair.low, pair.high)}."
+        f"On average over all others, {'; '.join(said) or 'none is shown to matter'}. "
+        f"The largest interaction is {pair.label}: {_change(pair['mean'], pair.low, pair.high)}."
+    )
 
 
 def nearest(frame: pd.DataFrame) -> pd.Series:

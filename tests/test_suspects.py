@@ -98,7 +98,8 @@ def test_a_verdict_turns_with_the_numbers():
 def test_the_leading_suspect_is_named():
     text = suspects.leading(planted(**{at(Fault.SIGMOID): 0.1}))
     assert text.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” −0.1")
-    assert "None is shown" in suspects.leading(planted(seeds=1))
+    assert "these gain accuracy: “softmax over sigmoids” +0.1" in suspects.leading(planted(**{at(Fault.SIGMOID): -0.1}))
+    assert "none is shown" in suspects.leading(planted(seeds=1))
 
 
 def test_the_nearest_setting_is_found_and_judged():
