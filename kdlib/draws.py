@@ -111,12 +111,11 @@ def forest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` for people."""
-    shown = table.assign(method=[METHODS[name].title for name in table.method], chance=table.training.map(SOURCES))
-    shown["95 % interval"] = [f"{low:+.4f} to {high:+.4f}" for low, high in zip(table.low, table.high, strict=True)]
-    shown = shown.rename(columns={"mean": "difference", "won": "more accurate", "gap": "gap closed", "p": "p (Holm)"})
-    columns = ["chance", "difference", "sd", "95 % interval", "p (Holm)", "more accurate", "gap closed", "verdict"]
-    return shown.set_index("method")[columns]
+    """The rows of `compare` for people; intervals are in the figure."""
+    chance = table.training.map({DRAWN: "fresh draws", GIVEN: "given data"})
+    shown = table.assign(method=[METHODS[name].title for name in table.method], over=chance)
+    shown = shown.rename(columns={"mean": "difference", "p": "p (Holm)", "won": "ahead in", "gap": "gap closed"})
+    return shown.set_index("method")[["over", "difference", "sd", "p (Holm)", "ahead in", "gap closed", "verdict"]]
 
 
 def sentence(table: pd.DataFrame, method: str = "kd_best") -> str:
@@ -135,7 +134,9 @@ def sentence(table: pd.DataFrame, method: str = "kd_best") -> str:
         f"{given['mean']:+.4f} ({given.low:+.4f} to {given.high:+.4f}): {_agree(drawn, given)}."
     )
     if np.isfinite(drawn.gap):
-        text += f" Of the gap to Bayes it closes {drawn.gap:.0%} over draws, {given.gap:.0%} on the given data."
+        text += (
+            f" Of the gap to Bayes it closes {_percent(drawn.gap)} over draws, {_percent(given.gap)} on the given data."
+        )
     if min(drawn.sd, given.sd) > 0:
         larger = "draw of the data" if drawn.sd > given.sd else "start"
         ratio = max(drawn.sd, given.sd) / min(drawn.sd, given.sd)
@@ -143,6 +144,10 @@ def sentence(table: pd.DataFrame, method: str = "kd_best") -> str:
             f"the {larger} matters more, {ratio:.1f} times." if ratio >= 1.1 else "about the same."
         )
     return text
+
+
+def _percent(share: float) -> str:
+    return f"{round(share, 2) + 0.0:.0%}"  # without a negative zero
 
 
 def _agree(drawn, given) -> str:
