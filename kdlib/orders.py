@@ -33,6 +33,7 @@ ORDERS = 6  #: at most; all there are of three domains
 TEMPERATURE = 2.0  #: Li & Hoiem's
 STRENGTHS = {"plain": 0.0, "lwf": 1.0, "lwf_scaled": TEMPERATURE**2}  #: by method; Li & Hoiem's lambda is 1
 TITLES = {"plain": "Without the term", "lwf": "With the term, as published", "lwf_scaled": "With the term times T²"}
+BRIEF = {"plain": "no term", "lwf": "term", "lwf_scaled": "term T²"}
 
 
 def orders(domains: int) -> list[tuple[int, ...]]:
@@ -134,10 +135,8 @@ def by_domain(results: pd.DataFrame) -> pd.DataFrame:
 def intervals(values: pd.DataFrame, column: str, *by: str) -> pd.DataFrame:
     """Mean, low, high: 95 % interval over seeds of what was first averaged within each seed, for each group of `by`."""
     seeds = values.dropna(subset=column).groupby([*by, "seed"], sort=False)[column].mean()
-    rows = {key: [each.mean(), *interval(each)] for key, each in seeds.groupby(list(by), sort=False)}
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
-    frame.index = pd.MultiIndex.from_tuples(rows, names=by) if rows else frame.index
-    return frame
+    rows = [[*key, each.mean(), *interval(each)] for key, each in seeds.groupby(list(by), sort=False)]
+    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high"])
 
 
 def text(values) -> str:
@@ -150,14 +149,15 @@ def at_the_end(results: pd.DataFrame) -> pd.DataFrame:
     """Accuracy after the last domain, a row per method and order, a column per domain: mean over seeds."""
     last = results[results.phase == results.phase.max()]
     table = last.pivot_table(index=["method", "order"], columns="domain", values="value")
-    return table.reindex([key for key in TITLES if key in table.index.levels[0]], level="method")
+    return table.loc[list(TITLES)].rename(index=BRIEF, level="method")
 
 
 def forest(results: pd.DataFrame) -> pd.DataFrame:
     """Forgetting of each order, mean of its domains, as `plots.forest` wants it; a panel per method."""
-    frame = intervals(by_domain(results), "forgotten", "method", "order").reset_index()
-    frame = frame.assign(dataset=frame.method.map(TITLES), label=frame.order.str.replace("-", ", then "))
-    return frame.sort_values("method", key=lambda names: names.map(list(TITLES).index), kind="stable")
+    frame = intervals(by_domain(results), "forgotten", "method", "order")
+    frame["label"] = [order.replace("-", ", then ") for order in frame.order]
+    frame["dataset"] = pd.Categorical(frame.method.map(TITLES), list(TITLES.values()))
+    return frame.sort_values("dataset", kind="stable").astype({"dataset": object})
 
 
 def table(results: pd.DataFrame) -> pd.DataFrame:
