@@ -2,7 +2,7 @@
 
 # What may be set on the command line, as in `make report SEEDS=5 OUT=elsewhere`. Empty: the program decides.
 ## DATA=data        the folder of datasets (*.pkl)
-## OUT=reports      where the report goes (reports/draft for smoke)
+## OUT=reports      where the report goes (reports/draft for smoke, benchmarks for bench)
 ## SEEDS=30         seeds of each method
 ## EPOCHS=          epochs of each training
 ## JOBS=            notebooks that run at once (as many as there are cores)
@@ -36,7 +36,7 @@ options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"}
 
 .DEFAULT_GOAL := help
-.PHONY: help report study smoke data lab open test lint lock clean
+.PHONY: help report study smoke data lab open test lint bench lock clean
 
 help: ## what can be made, and what can be set
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -73,6 +73,9 @@ lint: ## the style of the code, notebooks too
 	$(python) --test -m ruff check
 	$(python) --test -m ruff format --check
 
+bench: ## what training costs, here and elsewhere, benchmarks/README.md: a quarter of an hour with nothing else running
+	$(python) --bench -m benchmarks $${OUT:+"--out=$$OUT"}
+
 compile = @uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
@@ -80,6 +83,7 @@ lock: ## the locks, after a change of pyproject.toml (needs uv; delete the locks
 	@command -v uv >/dev/null || { echo "make lock needs uv: install it, then try again" >&2; exit 1; }
 	$(compile) pyproject.toml --output-file requirements.txt
 	$(compile) --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(compile) --group bench --constraint requirements.txt --output-file requirements-bench.txt
 
 clean: ## removes the report and caches; keeps data, reports/reference and the environment
 	@test ! -d reports || find reports -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +

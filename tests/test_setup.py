@@ -21,7 +21,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = "requirements.txt", "requirements-test.txt"
+LOCKS = "requirements.txt", "requirements-test.txt", "requirements-bench.txt"
 PYTHONS = "3.11", "3.12", "3.13"
 MACHINES = ("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")
 
@@ -45,13 +45,14 @@ def stand_in(path, log, **says):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout, in a folder whose name has a space, with two locks of one package each."""
+    """A checkout, in a folder whose name has a space, with three locks of one package each."""
     root = tmp_path / "a checkout"
     (root / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "environment.py", root / "tools")
     shutil.copy(ROOT / "Makefile", root)
     (root / "requirements.txt").write_text(f"absl-py==2.3.1 --hash=sha256:{'0' * 64}\n")
     (root / "requirements-test.txt").write_text(f"iniconfig==2.3.0 --hash=sha256:{'1' * 64}\n")
+    (root / "requirements-bench.txt").write_text(f"jax==0.10.2 --hash=sha256:{'2' * 64}\n")
     return root
 
 
@@ -151,6 +152,10 @@ def test_what_is_installed_is_not_installed_again(checkout, tmp_path):
     set_up(checkout, "-m", "kdlib.report")
     assert installed(log) == []
 
+    set_up(checkout, "--bench", "-m", "benchmarks")
+    assert log.read_text().endswith("-m benchmarks\n")
+    assert installed(log) == ["requirements-bench.txt"]
+
     with (checkout / "requirements.txt").open("a") as lock:
         lock.write("# changed\n")
     set_up(checkout, "--test", "-m", "pytest")
@@ -245,12 +250,16 @@ def test_every_locked_package_has_one_version_and_its_hashes(lock):
 @pytest.mark.parametrize(("system", "machine"), MACHINES)
 def test_the_locks_hold_what_the_list_asks_for(python, system, machine):
     main, here = versions("requirements.txt", python, system, machine)
-    test, _ = versions("requirements-test.txt", python, system, machine)
-    for asked, locked in (PROJECT["project"]["dependencies"], main), (PROJECT["dependency-groups"]["test"], test):
-        for requirement in map(Requirement, asked):
+    groups = {name: versions(f"requirements-{name}.txt", python, system, machine)[0] for name in ("test", "bench")}
+    asked = [(PROJECT["project"]["dependencies"], main)]
+    asked += [(PROJECT["dependency-groups"][name], locked) for name, locked in groups.items()]
+    for requirements, locked in asked:
+        for requirement in map(Requirement, requirements):
             if requirement.marker is None or requirement.marker.evaluate(here):
                 assert locked[requirement.name] in requirement.specifier
-    assert {name: main[name] for name in main.keys() & test} == {name: test[name] for name in main.keys() & test}
+    for locked in groups.values():
+        both = main.keys() & locked
+        assert {name: main[name] for name in both} == {name: locked[name] for name in both}
     assert ("tensorflow-cpu" in main) == ((system, machine) == ("linux", "x86_64")) != ("tensorflow" in main)
 
 

@@ -1,6 +1,6 @@
 """Make the environment kdlib runs in, unless it is there, then become its Python.
 
-    python3 tools/environment.py [--test] ARGUMENT ...     # like: python ARGUMENT ..., in the environment
+    python3 tools/environment.py [--test | --bench] ARGUMENT ...     # like: python ARGUMENT ..., in the environment
 
 The environment is the active virtual environment, else the active conda environment (its `base` never:
 that one belongs to conda), else `.venv`, made by uv where there is one and by `python -m venv` where not.
@@ -25,7 +25,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 OLDEST, NEWEST = (3, 11), (3, 13)
 QUIET = subprocess.DEVNULL
-LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
+LOCK = "requirements.txt"
+MORE = {"--test": "requirements-test.txt", "--bench": "requirements-bench.txt"}  #: locks beside it, by option
 GET_PYTHON = "install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python ..."
 
 # What an installer's words mean, and what to do about it. The first that is found counts.
@@ -166,7 +167,7 @@ def set_up(prefix, python, locks):
 
 
 def main(arguments):
-    locks = [LOCK, TEST_LOCK] if arguments[:1] == ["--test"] else [LOCK]
+    locks = [LOCK] + [MORE[option] for option in arguments[:1] if option in MORE]
     prefix = environment()
     python = os.path.join(prefix, "bin", "python")
 

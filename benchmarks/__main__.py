@@ -1,0 +1,83 @@
+"""Measures, writes the tables into results/, then the page. `make bench` runs it all."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks import growth, page, study, training
+from kdlib.report import manifest
+
+#: of the full run and of the quick one, which only shows that everything works
+FULL = {"training": {}, "growth": {}, "study": {}}
+QUICK = {
+    "training": {"rounds": 1, "seconds": 0.05},
+    "growth": {"rounds": 1, "seconds": 0.02, "members": (2,), "samples": (480,), "widths": (16,)},
+    "study": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
+}
+PARTS = {"training": training.table, "growth": growth.table, "study": study.table}
+PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or page (default: all)")
+    parser.add_argument("--out", type=Path, default=page.HERE, metavar="FOLDER", help="for results/ and README.md")
+    parser.add_argument("--quick", action="store_true", help="a run that shows that all works, and measures nothing")
+    parser.add_argument("--only", nargs="+", metavar="MODULE", help="of training: only ways of these benchmarks/peers/")
+    parser.add_argument("--epochs", type=int, metavar="N", help=f"of study: epochs of its reports ({study.EPOCHS})")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - PARTS.keys() - {"page"}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join([*PARTS, 'page'])}")
+    results = given.out / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    measured = [part for part in PARTS if part in given.parts or not given.parts]
+    for part in measured:
+        settings = (QUICK if given.quick else FULL)[part]
+        save = partial(_save, path=results / f"{part}.csv")
+        if part == "training":
+            settings = settings | {"ways": _ways(given.only, given.quick)}
+        if part == "study":
+            settings = settings | {"save": save} | ({"epochs": given.epochs} if given.epochs else {})
+        table = PARTS[part](**settings, say=_say)
+        save(table)
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"), flush=True)
+    if measured:
+        (results / "machine.json").write_text(json.dumps(_machine(), indent=1) + "\n", encoding="utf-8")
+    page.write(given.out)
+    print(given.out / "README.md")
+
+
+def _ways(modules, quick: bool) -> list[training.Way]:
+    ways = [way for way in training.WAYS if not modules or way.module in modules]
+    if quick:
+        ways = [replace(way, options=way.options | way.quick) for way in ways if way.quick is not None]
+    return ways
+
+
+def _save(table, path) -> None:
+    table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+
+
+def _machine() -> dict:
+    """Where it was measured; the versions are those of what was compared."""
+    record = manifest.environment()
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"cpu": record["cpu"], "cores": record["cores"], "platform": record["platform"],
+            "python": record["python"], "versions": versions}  # fmt: skip
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What a whole report takes: seconds and memory by seeds, and what a second job saves.
+
+A report is made as `make report` makes it, from an empty folder. Seconds are those of a clock on the wall, from
+start to end. Memory is the most that any one of the report's processes held: the kernel of a dataset. What the
+rest of the machine did meanwhile is noted as `busy_elsewhere`, in cores: above a few hundredths, seconds are not to
+be trusted.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+ONE = "data_d1.0.pkl"
+SEEDS = (1, 10, 30, 100)
+EPOCHS = 60  #: of 300: a report of all epochs on a hundred seeds takes too long to be measured often
+COLUMNS = ["datasets", "seeds", "epochs", "jobs", "seconds", "cpu_seconds", "peak_mib", "busy_elsewhere"]
+
+
+def table(seeds=SEEDS, jobs_seeds: int = 10, jobs=(1, 2), epochs: int = EPOCHS, say=print, save=None):
+    """The table of results/study.csv: one dataset by seeds, then all four by jobs; `save` gets it after each report."""
+    cases = [((ONE,), count, 1) for count in seeds]
+    names = tuple(sorted(path.name for path in DATA.glob("*.pkl")))
+    cases += [(names, jobs_seeds, count) for count in jobs]
+    rows = []
+    for datasets, count, at_once in cases:
+        say(f"a report on {len(datasets)} datasets, {count} seeds, {epochs} epochs, {at_once} at a time")
+        rows.append((len(datasets), count, epochs, at_once, *_report(datasets, count, epochs, at_once)))
+        table = pd.DataFrame(rows, columns=COLUMNS)
+        if save:
+            save(table)
+    return table
+
+
+def _report(datasets, seeds, epochs, jobs) -> tuple[float, float, float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        data, out, log = (Path(folder, name) for name in ("data", "out", "log"))
+        data.mkdir()
+        for name in datasets:
+            shutil.copy(DATA / name, data)
+        command = [sys.executable, "-m", "kdlib.report", "run", f"--data={data}", f"--out={out}", f"--seeds={seeds}"]
+        command += [f"--epochs={epochs}", f"--jobs={jobs}"]
+        with log.open("w") as file:
+            begin, busy = time.monotonic(), _busy()
+            process = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+            cpu, peak = _watch(process)
+            seconds = time.monotonic() - begin
+        if process.returncode:
+            raise SystemExit(f"the report failed:\n{log.read_text()}")
+        return seconds, cpu, peak, max(0.0, (_busy() - busy - cpu) / seconds)
+
+
+def _watch(process) -> tuple[float, float]:
+    """CPU seconds of a process and all it starts, and the peak memory in MiB of the largest, until it ends."""
+    cpu, peak = {}, 0.0
+    while process.poll() is None:
+        for each in _family(process):
+            try:
+                with each.oneshot():
+                    times = each.cpu_times()
+                    cpu[each.pid, each.create_time()] = times.user + times.system
+                peak = max(peak, _peak(each))
+            except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+                continue
+        time.sleep(0.3)
+    return sum(cpu.values()), peak
+
+
+def _family(process):
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _peak(process) -> float:
+    """The most memory (resident) that a process has held, in MiB; where the system keeps no record, what it holds."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return process.memory_info().rss / 2**20
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def _busy() -> float:
+    """CPU seconds that the whole machine has worked."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)

@@ -1,0 +1,92 @@
+"""Milliseconds that one network takes for one epoch: ours, others' ways, and the machine's limit.
+
+All ways take turns for several rounds, and a way's figure is the median of its rounds: a machine that slows
+down slows all. The clock is the process's CPU time, on one core and with one thread, so that other processes are
+not counted. Not counted either, but noted: getting ready (compilation).
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.worker import LeftOut, Worker
+
+OURS = "kdlib"  #: at 30 members it is what ratios are relative to
+LIMIT = "limit: matrix products at sgemm peak"
+HOW_TO_GET = {
+    "torch": "its rows need a CPU build of torch in this environment: pytorch.org, Get started, CPU",
+    "jax": "its rows need jax in this environment: make bench installs it",
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of training: `function(**options)` of the module `benchmarks.peers.module`."""
+
+    how: str
+    module: str
+    function: str
+    members: int = 1
+    options: dict = field(default_factory=dict)
+    quick: dict | None = field(default_factory=dict)  #: more options of a run that measures nothing; None: not in it
+
+
+WAYS = (
+    Way("the original's eager distillation loop", "keras_tensorflow", "original", quick={"share": 25}),
+    Way("Keras fit", "keras_tensorflow", "fit"),
+    Way("keras.distillation fit", "keras_tensorflow", "distillation", quick=None),
+    Way("Keras fit, jit_compile, steps_per_execution=75", "keras_tensorflow", "fit",
+        options={"jit_compile": True, "steps_per_execution": 75}, quick=None),
+    Way("PyTorch loop", "pytorch", "loop"),
+    Way("scikit-learn MLPClassifier", "scikit", "classifier"),
+    Way("PyTorch, stacked", "pytorch", "stacked", 30, {"members": 30}),
+    Way("JAX, vmap and scan", "jax_scan", "vmap_scan", 30, {"members": 30}),
+    *(
+        Way(OURS, "ours", "population", members, {"members": members}, {} if members == 30 else None)
+        for members in (1, 10, 30, 120)
+    ),
+    Way(f"{OURS}, distillation", "ours", "population", 30, {"members": 30, "distil": True}),
+    Way(LIMIT, "machine", "sgemm"),
+)  # fmt: skip
+
+
+def measure(ways, rounds: int, seconds: float, say=print) -> tuple[np.ndarray, list, list]:
+    """Times ways in turn: CPU milliseconds per model-epoch (way, round), warm-up seconds, and the ways there are."""
+    with ExitStack() as stack:
+        workers = {module: stack.enter_context(Worker(module)) for module in dict.fromkeys(w.module for w in ways)}
+        missing, there, warm_up = set(), [], []
+        for way in ways:
+            if way.module in missing:
+                continue
+            try:
+                warm_up.append(workers[way.module].prepare(way.function, way.options))
+                there.append(way)
+            except LeftOut as error:
+                missing.add(way.module)
+                say(f"left out: {error}; {HOW_TO_GET.get(str(error), 'it is not installed')}")
+        times = np.empty((len(there), rounds))
+        for i in range(rounds):
+            say(f"round {i + 1} of {rounds}")
+            for j, way in enumerate(there):
+                times[j, i] = workers[way.module].measure(way.function, way.options, seconds) * 1000 / way.members
+    return times, warm_up, there
+
+
+def table(rounds: int = 7, seconds: float = 0.6, ways=WAYS, say=print) -> pd.DataFrame:
+    """The table of results/training.csv."""
+    times, warm_up, there = measure(ways, rounds, seconds, say)
+    median = np.median(times, axis=1)
+    reference = next(ms for ms, way in zip(median, there, strict=True) if (way.how, way.members) == (OURS, 30))
+    return pd.DataFrame(
+        {
+            "how": [way.how for way in there],
+            "members": [way.members for way in there],
+            "ms_per_model_epoch": median,
+            "ratio_to_ours": median / reference,
+            "ms_lowest": times.min(axis=1),
+            "ms_highest": times.max(axis=1),
+            "warm_up_seconds": warm_up,
+        }
+    )

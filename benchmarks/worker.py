@@ -1,0 +1,85 @@
+"""One process that trains in one way after another, when asked: pinned to a core, with one thread.
+
+Processes are kept, so that a round over all ways pays no start-up; while one works, the others wait.
+"""
+
+import importlib
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+_ready: dict = {}  #: in the worker: what was prepared, and its seconds per epoch at the last run
+
+
+class LeftOut(Exception):
+    """A way of training that this environment lacks; the message names the package."""
+
+
+class Worker:
+    """A process for the ways of one module of `benchmarks.peers`; close it with `with`."""
+
+    def __init__(self, module: str):
+        from kdlib.report.kernel import ONE_THREAD, QUIET  # not in the process itself: it brings papermill
+
+        self.module = module
+        os.environ.update(ONE_THREAD | QUIET)  # what a process starts with; too late once it runs
+        spawn = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_pin)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pool.shutdown(cancel_futures=True)
+
+    def prepare(self, function: str, options: dict) -> float:
+        """Gets a way ready, compiled and warm; returns the CPU seconds that took, the import left out."""
+        return self._ask(_prepare, function, options)
+
+    def measure(self, function: str, options: dict, seconds: float) -> float:
+        """CPU seconds per epoch, from a run of about so many seconds."""
+        return self._ask(_measure, function, options, seconds)
+
+    def _ask(self, what, *arguments):
+        try:
+            return self.pool.submit(what, self.module, *arguments).result()
+        except ModuleNotFoundError as error:
+            raise LeftOut(error.name) from error
+        except BrokenProcessPool as error:
+            raise SystemExit(f"the process of {self.module} died: memory?") from error
+
+
+def _pin():
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    sys.stdout = sys.stderr  # what a framework has to say is not the table
+
+
+def _prepare(module, function, options):
+    prepare = getattr(importlib.import_module(f"benchmarks.peers.{module}"), function)
+    start = time.process_time()
+    run = prepare(**options)
+    run(1)
+    warm_up = time.process_time() - start
+    _ready[_key(function, options)] = run, _timed(run, 1)
+    return warm_up
+
+
+def _measure(module, function, options, seconds):
+    run, last = _ready[_key(function, options)]
+    last = _timed(run, max(1, round(seconds / max(last, 1e-6))))
+    _ready[_key(function, options)] = run, last
+    return last
+
+
+def _timed(run, epochs):
+    start = time.process_time()
+    done = run(epochs)
+    return (time.process_time() - start) / done
+
+
+def _key(function, options):
+    return function, tuple(sorted(options.items()))

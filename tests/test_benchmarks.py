@@ -1,0 +1,92 @@
+"""The benchmarks run and write what they promise; how fast anything is depends on the machine and isn't asserted."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import growth, page, study, task, training
+from benchmarks.peers import ours
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_quick_run_writes_tables_figures_and_the_page(tmp_path):
+    only = "keras_tensorflow", "ours", "machine"
+    done = run("training", "--quick", "--out", tmp_path, "--only", *only)
+    assert done.returncode == 0, done.stderr
+
+    table = pd.read_csv(tmp_path / "results" / "training.csv")
+    assert list(table.columns[:4]) == ["how", "members", "ms_per_model_epoch", "ratio_to_ours"]
+    assert list(zip(table.how, table.members, strict=True)) == [
+        (way.how, way.members) for way in training.WAYS if way.module in only and way.quick is not None
+    ]
+    assert (table[["ms_per_model_epoch", "ratio_to_ours"]] > 0).all(axis=None)
+    assert table.ratio_to_ours[(table.how == training.OURS) & (table.members == 30)].tolist() == [1]
+
+    text = (tmp_path / "README.md").read_text()
+    assert len(re.findall(r"^\| .*kdlib.* \|$", text, re.M)) == 2
+    assert (tmp_path / "results" / "training.png").stat().st_size > 10_000
+
+
+def test_the_committed_page_is_that_of_the_committed_tables(tmp_path):
+    (tmp_path / "results").mkdir()
+    for path in (*page.HERE.glob("results/*.csv"), page.HERE / "results" / "machine.json"):
+        (tmp_path / "results" / path.name).write_bytes(path.read_bytes())
+    page.write(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert text == (page.HERE / "README.md").read_text()
+    for picture in re.findall(r"\]\((results/.*?)\)", text):
+        assert (tmp_path / picture).stat().st_size > 10_000
+
+
+def test_a_way_that_is_not_installed_is_left_out():
+    said = []
+    absent = training.Way("nobody's", "no_such_peer", "run")
+    here = training.Way("sgemm", "machine", "sgemm")
+    times, _, there = training.measure([absent, here], 1, 0.01, said.append)
+    assert there == [here] and times.shape == (1, 1)
+    assert [line for line in said if "no_such_peer" in line]
+
+
+def test_the_study_is_saved_report_by_report(monkeypatch):
+    asked, saved = [], []
+    monkeypatch.setattr(study, "_report", lambda *case: asked.append(case) or (60.0 / case[-1], 50.0, 900.0, 0.0))
+    table = study.table(seeds=(1, 10), jobs_seeds=5, epochs=7, say=str, save=saved.append)
+    every = tuple(sorted(path.name for path in (ROOT / "data").glob("*.pkl")))
+    assert asked == [((study.ONE,), 1, 7, 1), ((study.ONE,), 10, 7, 1), (every, 5, 7, 1), (every, 5, 7, 2)]
+    assert [len(part) for part in saved] == [1, 2, 3, 4]
+    assert list(table.columns) == study.COLUMNS
+    assert "2 jobs instead of 1" in page.speed_up(table) and "2.00 times" in page.speed_up(table)
+    assert "not measured" in page.speed_up(table[:2])
+
+
+def test_growth_counts_networks_and_operations(monkeypatch):
+    monkeypatch.setattr(growth, "measure", lambda ways, *_: (np.full((len(ways), 1), 2.0), [], ways))
+    table = growth.table(members=(5,), samples=(480,), widths=(8,))
+    assert list(zip(table.varied, table.value, strict=True)) == [("members", 5), ("samples", 480), ("width", 8)]
+    assert table.ms_per_model_epoch.tolist() == [2 / 5, 2 / 30, 2 / 30]
+    assert table.gflops_per_second[0] == pytest.approx(5 * task.flops() / 2e-3 / 1e9)
+
+
+def test_flops_of_an_epoch():
+    assert task.flops(samples=1, hidden=(3,)) == 2 * (2 * (2 * 3 + 3 * 2) + 3 * 2)
+
+
+@pytest.mark.parametrize("distil", [False, True])
+def test_ours_runs_the_epochs_it_is_asked_for(distil):
+    assert ours.population(members=2, samples=96, hidden=(4,), distil=distil)(3) == 3
+
+
+@pytest.mark.parametrize(("value", "shown"), [(2803.2, "2\u202f800"), (107.6, "110"), (1.234, "1.2"), (0.062, "0.062")])
+def test_numbers_are_shown_to_their_significant_digits(value, shown):
+    assert page._digits(value) == shown
