@@ -1,6 +1,6 @@
 """Keeps a report's table and the README's pictures in reports/reference/, from a report that is there.
 
-`make reference` after `make report`. The pictures are those that the summary shows, byte for byte.
+`python tools/reference.py reports` after `make report`. The pictures are those that the summary shows, byte for byte.
 """
 
 import base64
