@@ -16,7 +16,7 @@ from benchmarks.worker import LeftOut, Worker
 OURS = "kdlib"  #: at 30 members it is what ratios are relative to
 LIMIT = "limit: matrix products at sgemm peak"
 HOW_TO_GET = {
-    "torch": "its rows need a CPU build of torch in this environment: pytorch.org, Get started, CPU",
+    "torch": "its rows need a CPU build of torch in this environment: pytorch.org, Get started",
     "jax": "its rows need jax in this environment: make bench installs it",
 }
 

@@ -8,10 +8,9 @@ import multiprocessing
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import traceback
 
-_ready: dict = {}  #: in the worker: what was prepared, and its seconds per epoch at the last run
+_ready: dict = {}  #: in the process: what was prepared, and its seconds per epoch at the last run
 
 
 class LeftOut(Exception):
@@ -27,35 +26,52 @@ class Worker:
         self.module = module
         os.environ.update(ONE_THREAD | QUIET)  # what a process starts with; too late once it runs
         spawn = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_pin)
+        self.pipe, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=_serve, args=(module, theirs), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is noticed here
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.pool.shutdown(cancel_futures=True)
+        self.process.kill()  # a framework's threads may not let it end by itself
+        self.process.join()
 
     def prepare(self, function: str, options: dict) -> float:
         """Gets a way ready, compiled and warm; returns the CPU seconds that took, the import left out."""
-        return self._ask(_prepare, function, options)
+        return self._ask("prepare", function, options)
 
     def measure(self, function: str, options: dict, seconds: float) -> float:
         """CPU seconds per epoch, from a run of about so many seconds."""
-        return self._ask(_measure, function, options, seconds)
+        return self._ask("measure", function, options, seconds)
 
-    def _ask(self, what, *arguments):
+    def _ask(self, *request) -> float:
         try:
-            return self.pool.submit(what, self.module, *arguments).result()
-        except ModuleNotFoundError as error:
-            raise LeftOut(error.name) from error
-        except BrokenProcessPool as error:
-            raise SystemExit(f"the process of {self.module} died: memory?") from error
+            self.pipe.send(request)
+            kind, answer = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            raise SystemExit(f"the process of {self.module} has ended; was it killed, or is memory short?") from error
+        if kind == "missing":
+            raise LeftOut(answer)
+        if kind == "failed":
+            raise SystemExit(f"{self.module} failed:\n{answer}")
+        return answer
 
 
-def _pin():
+def _serve(module, pipe):
+    """Answers requests, in the process, until it is ended."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sys.stdout = sys.stderr  # what a framework has to say is not the table
+    while True:
+        what, *arguments = pipe.recv()
+        try:
+            pipe.send(("done", {"prepare": _prepare, "measure": _measure}[what](module, *arguments)))
+        except ModuleNotFoundError as error:
+            pipe.send(("missing", error.name))
+        except Exception:
+            pipe.send(("failed", traceback.format_exc()))
 
 
 def _prepare(module, function, options):

@@ -11,13 +11,14 @@ import pytest
 
 from benchmarks import growth, page, study, task, training
 from benchmarks.peers import ours
+from benchmarks.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*arguments):
     command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def test_a_quick_run_writes_tables_figures_and_the_page(tmp_path):
@@ -56,6 +57,13 @@ def test_a_way_that_is_not_installed_is_left_out():
     times, _, there = training.measure([absent, here], 1, 0.01, said.append)
     assert there == [here] and times.shape == (1, 1)
     assert [line for line in said if "no_such_peer" in line]
+
+
+def test_a_process_that_ends_or_fails_is_told():
+    with Worker("machine") as worker, pytest.raises(SystemExit, match=r"machine failed:(.|\n)*TypeError"):
+        worker.prepare("sgemm", {"nonsense": 1})
+    with pytest.raises(SystemExit, match="process of machine has ended"):
+        worker.prepare("sgemm", {})
 
 
 def test_the_study_is_saved_report_by_report(monkeypatch):
