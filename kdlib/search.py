@@ -200,8 +200,8 @@ def finding(reported: pd.DataFrame, own: Setting) -> str:
     better = [f"{title} ({_signed(line)})" for title, line in gain.iterrows() if line.low > 0]
     fair = len(gain) - len(better)
     text = (
-        f"As far as {reported.seed.nunique()} seeds show, the study's own settings ({own}) are as good as what the search "
-        f"chose for **{fair} of {len(gain)}** methods"
+        f"As far as {reported.seed.nunique()} seeds show, the study's own settings ({own}) are as good as what the "
+        f"search chose for **{fair} of {len(gain)}** methods"
         + (f"; the choice is better for {', '.join(better)}. " if better else ". ")
         + "With the settings chosen for each, against the network trained directly: "
     )
