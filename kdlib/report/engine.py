@@ -22,6 +22,10 @@ DASK = {
     "distributed.scheduler.allowed-failures": 0,  # a worker that dies takes its run down; it is not tried again
     "distributed.admin.large-graph-warning-threshold": "10GB",  # jobs carry their data, and should
     "distributed.comm.timeouts.connect": "20s",
+    # A task is minutes long and works in a kernel: Dask's looking after itself, many times a second, would cost more.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 
