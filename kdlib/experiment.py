@@ -125,8 +125,7 @@ class Experiment:
 
     def climb(self) -> pd.DataFrame:
         """Tries the replica's faults one after the other, and the original's own explanations; see `replica.climb`."""
-        split = self.problem.splits[self.problem.reported]
-        self.rungs = replica.climb(self.problem, lambda t: metrics.accuracy(t.log_probabilities(split.x), split.y))
+        self.rungs = replica.climb(self.problem)
         return self.rungs
 
     def _map(self, name: str, log_p: np.ndarray) -> None:

@@ -81,7 +81,8 @@ class Problem:
 
     def fit(
         self, task: str, targets, loss=cross_entropy, *,
-        weights=None, x=None, batches=None, steps=None, rates=None, watch=None, keep_best=False, **settings,
+        weights=None, x=None, batches=None, steps=None, rates=None, watch=None, keep_best=False, observe=None,
+        **settings,
     ) -> Fit:  # fmt: skip
         """Trains one network per seed, `study.epochs` epochs of `steps` updates; what is not given is as in `ffnn`."""
         steps = steps or self.steps
@@ -95,6 +96,7 @@ class Problem:
             settings=settings,
             watch=(self.scaled(self.select.x) if watch is None else watch, np.eye(self.classes)[self.select.y]),
             keep_best=keep_best,
+            observe=observe,
             progress=self.progress and (lambda epoch: self.progress(task, epoch, self.study.epochs)),
         )
 

@@ -4,10 +4,13 @@ The original's distillation differs from `kd_routed` in six ways, its `Fault`s; 
 give `kd_original`, none gives `kd_routed`. How long the original trained, its temperature, alpha, widths and
 optimizer are not known: a twelfth of the study's epochs comes near its published accuracies, Adam at Keras's default
 rate is assumed, and temperature and alpha are the study's. Leaves out its three runs and the order of its code.
+
+Students with different faults are one population, as long as they share loss and number of epochs; each sample
+is taught by its own domain's teacher, which has those of the student's faults that can be a teacher's.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -17,7 +20,7 @@ from kdlib import distillation
 from kdlib.methods import Trained, method
 from kdlib.networks import glorot_uniform, predict, small_normal
 from kdlib.problem import Problem
-from kdlib.training import Fit
+from kdlib.training import Fit, cosine
 
 RATE = 1e-3  #: Adam's default in Keras, held constant
 LADDER_SEEDS = 10
@@ -36,6 +39,16 @@ class Fault(StrEnum):
 
 
 ALL = frozenset(Fault)
+NOT_TEACHERS = {Fault.ORDERED, Fault.UNSCALED}  #: a teacher has one domain, and learns from labels alone
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A student with some of the faults."""
+
+    faults: frozenset[Fault]
+    temperature: float
+    alpha: float
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -43,31 +56,9 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
-def teachers(problem: Problem, faults: frozenset[Fault]) -> tuple[np.ndarray, int]:
-    """What each domain's teacher, with its share of the faults, says of the training points; and its updates.
-
-    Returns outputs (domain, member, n, classes), sigmoids or logits as the student's loss takes them.
-    """
-    says, updates = [], 0
-    for k, rows in enumerate(problem.domain_rows):
-        steps = problem.teacher_steps(k)
-        fit = _fit(
-            problem, faults, f"original's teacher of domain {k}", problem.labels, steps, problem.mixed(rows, steps),
-            alpha=1, temperature=1, scale=1,
-        )  # fmt: skip
-        outputs = predict(fit.weights, problem.x)
-        says.append(sigmoid(outputs) if Fault.SIGMOID in faults else outputs)
-        updates += fit.updates
-    return np.array(says), updates
-
-
-def _fit(problem, faults, task, soft, steps, batches, **settings) -> Fit:
-    constant = np.full(steps * problem.study.epochs, RATE, np.float32)
-    return problem.fit(
-        task, (problem.labels, soft), distillation.original if Fault.SIGMOID in faults else distillation.distillation,
-        weights=problem.start(kernel=small_normal if Fault.SMALL_START in faults else glorot_uniform),
-        steps=steps, batches=batches, rates=constant if Fault.CONSTANT_RATE in faults else None, **settings,
-    )  # fmt: skip
+def loss(faults: frozenset[Fault]):
+    """The loss of networks with these faults."""
+    return distillation.original if Fault.SIGMOID in faults else distillation.distillation
 
 
 def shortened(problem: Problem, faults: frozenset[Fault]) -> Problem:
@@ -78,36 +69,84 @@ def shortened(problem: Problem, faults: frozenset[Fault]) -> Problem:
     return Problem(problem.dataset, study, problem.progress)
 
 
-def rebuilt(
-    problem: Problem, faults: frozenset[Fault], taught=None, select: bool = False, task="kd_original"
-) -> Trained:
-    """Teachers and a student with some of the original's faults; each sample is taught by its domain's teacher.
+def start(problem: Problem, variants: Sequence[Variant]) -> list[np.ndarray]:
+    """Initial weights of a population: members are (variant, seed), seeds fastest."""
+    kernels = [small_normal if Fault.SMALL_START in variant.faults else glorot_uniform for variant in variants]
+    return [np.concatenate(layer) for layer in zip(*(problem.start(kernel=k) for k in kernels), strict=True)]
 
-    taught: what `teachers` gave, if they are there already. select: whether the epoch of lowest loss on the
-    selection split is kept, rather than the last one.
+
+def settings(problem: Problem, variants: Sequence[Variant]) -> dict[str, np.ndarray]:
+    """What the loss is told of each member (member,)."""
+    scales = [1 if Fault.UNSCALED in variant.faults else variant.temperature**2 for variant in variants]
+    told = {"alpha": [v.alpha for v in variants], "temperature": [v.temperature for v in variants], "scale": scales}
+    return {name: np.repeat(np.float32(values), problem.study.seeds) for name, values in told.items()}
+
+
+def soft_targets(problem: Problem, variants: Sequence[Variant]) -> tuple[np.ndarray, int]:
+    """What its own domain's teacher, softened, says of each training sample (member, n, classes); teachers' updates."""
+    kinds = list(dict.fromkeys(variant.faults - NOT_TEACHERS for variant in variants))
+    as_teachers = [Variant(kind, temperature=1.0, alpha=1.0) for kind in kinds]
+    says = np.empty((len(problem.train), len(kinds) * problem.study.seeds, problem.classes))
+    updates = 0
+    for k, rows in enumerate(problem.domain_rows):
+        steps = problem.teacher_steps(k)
+        batches = (np.tile(index, (1, len(kinds), 1)) for index in problem.mixed(rows, steps))
+        fit = _fit(problem, as_teachers, f"teacher of domain {k}", problem.labels, batches, steps)
+        outputs = predict(fit.weights, problem.x[rows])
+        says[rows] = np.moveaxis(sigmoid(outputs) if Fault.SIGMOID in kinds[0] else outputs, 1, 0)
+        updates += fit.updates
+    by_kind = dict(zip(kinds, np.split(says.swapaxes(0, 1), len(kinds)), strict=True))
+    return np.concatenate(
+        [distillation.soften(by_kind[v.faults - NOT_TEACHERS], v.temperature) for v in variants]
+    ), updates
+
+
+def train(problem: Problem, variants: Sequence[Variant], task: str, soft=None, **more) -> Fit:
+    """Trains students that share loss and number of epochs, as one population: members (variant, seed), seeds fastest.
+
+    soft: as from `soft_targets`, if it is there already. more: goes on to `training.fit`.
     """
-    problem = shortened(problem, faults)
-    study = problem.study
-    says, updates = taught or teachers(problem, faults)
-    soft = distillation.soften(distillation.routed(says, problem.train.d), study.temperature)
-    batches = problem.in_order() if Fault.ORDERED in faults else problem.mixed()
-    fit = _fit(
-        problem, faults, task, soft, problem.steps, batches, keep_best=select, alpha=study.alpha,
-        temperature=study.temperature, scale=1 if Fault.UNSCALED in faults else study.temperature**2,
+    shared = [variant.faults & {Fault.SIGMOID, Fault.FEW_UPDATES} for variant in variants]
+    if len(set(shared)) > 1:
+        raise ValueError("variants of one population must share loss and number of epochs")
+    problem = shortened(problem, shared[0])
+    if soft is None:
+        soft, _ = soft_targets(problem, variants)
+    ordered = [Fault.ORDERED in variant.faults for variant in variants]
+    orders = {which: problem.in_order() if which else problem.mixed() for which in set(ordered)}
+    epochs = (dict(zip(orders, drawn, strict=True)) for drawn in zip(*orders.values(), strict=True))
+    batches = (np.concatenate([drawn[which] for which in ordered], axis=1) for drawn in epochs)
+    return _fit(problem, variants, task, soft, batches, problem.steps, **more)
+
+
+def _fit(problem, variants, task, soft, batches, steps, **more) -> Fit:
+    falling = cosine(problem.study.learning_rate, steps * problem.study.epochs)
+    constant = np.full_like(falling, RATE)
+    rates = np.stack([constant if Fault.CONSTANT_RATE in v.faults else falling for v in variants], axis=1)
+    return problem.fit(
+        task, (problem.labels, soft), loss(variants[0].faults), weights=start(problem, variants), batches=batches,
+        steps=steps, rates=np.repeat(rates, problem.study.seeds, axis=1), **settings(problem, variants), **more,
     )  # fmt: skip
 
-    def log_probabilities(x, d=None):
-        logits = predict(fit.weights, problem.scaled(x)).astype(np.float64)
-        # Sigmoids that do not sum to one are divided by their sum.
-        return distillation.log_softmax(np.log(sigmoid(logits) + 1e-30) if Fault.SIGMOID in faults else logits)
 
-    return Trained(log_probabilities, {"student": fit}, fit.updates, updates)
+def accuracy(problem: Problem, weights, split) -> np.ndarray:
+    """Accuracy of each student on a split (variant, seed); a sigmoid would not change which output is the largest."""
+    right = predict(weights, problem.scaled(split.x)).argmax(axis=2) == split.y
+    return right.mean(axis=1).reshape(-1, problem.study.seeds)
 
 
 @method("KD, as in the original")
 def kd_original(problem: Problem) -> Trained:
     """The original's student, with all of its faults."""
-    return rebuilt(problem, ALL)
+    variant = Variant(ALL, problem.study.temperature, problem.study.alpha)
+    soft, updates = soft_targets(shortened(problem, ALL), [variant])
+    fit = train(problem, [variant], "kd_original", soft)
+
+    def log_probabilities(x, d=None):
+        # Sigmoids that do not sum to one are divided by their sum.
+        return distillation.log_softmax(np.log(sigmoid(predict(fit.weights, problem.scaled(x))) + 1e-30))
+
+    return Trained(log_probabilities, {"student": fit}, fit.updates, updates)
 
 
 def ladder() -> dict[str, frozenset[Fault]]:
@@ -117,32 +156,28 @@ def ladder() -> dict[str, frozenset[Fault]]:
     return rungs | {f"without {mended}": ALL - set(faults[: i + 1]) for i, mended in enumerate(faults)}
 
 
-EXPLANATIONS = {
-    "as in the original": (ALL, False),
-    "domains mixed": (ALL - {Fault.ORDERED}, False),
-    "best epoch selected": (ALL, True),
-    "both": (ALL - {Fault.ORDERED}, True),
-}  #: the original's two explanations of why it lost, each tried by mending it alone
+def climb(problem: Problem) -> pd.DataFrame:
+    """Accuracy of each rung, and of the original's two explanations of its loss, on the reported split.
 
-
-def climb(problem: Problem, score: Callable[[Trained], np.ndarray]) -> pd.DataFrame:
-    """Scores (member,) of each rung and of each explanation: columns `what`, `label`, `seed`, `accuracy`.
-
-    Rungs get at most `LADDER_SEEDS` seeds, for they train seven more populations; the explanations, which are
-    as short as the original, get all.
+    Columns `what`, `label`, `seed`, `accuracy`. An explanation is tried by mending it alone: mixing the domains,
+    selecting the best epoch, or both. Rungs get at most `LADDER_SEEDS` seeds; the explanations, which are as short as
+    the original, get all.
     """
+    split, rows = problem.splits[problem.reported], []
+
+    def note(what, labels, values):
+        rows.extend([what, label, s, v] for label, of in zip(labels, values, strict=True) for s, v in enumerate(of))
+
+    def variants(*faults):
+        return [Variant(each, problem.study.temperature, problem.study.alpha) for each in faults]
+
+    tried = train(problem, variants(ALL, ALL - {Fault.ORDERED}), "explanations", keep_best=True)
+    note("explanation", ["as in the original", "domains mixed"], accuracy(problem, tried.weights, split))
+    note("explanation", ["best epoch selected", "both"], accuracy(problem, tried.best, split))
     fewer = Problem(problem.dataset, replace(problem.study, seeds=min(LADDER_SEEDS, problem.study.seeds)))
-    known, rows = {}, []
-
-    def run(what, on, label, faults, select=False):
-        key = on, faults - {Fault.ORDERED, Fault.UNSCALED}  # the others are the teachers' too
-        if key not in known:
-            known[key] = teachers(shortened(on, faults), faults)
-        values = score(rebuilt(on, faults, known[key], select, task=f"{what}: {label}"))
-        rows.extend([what, label, seed, value] for seed, value in enumerate(values))
-
-    for label, (faults, select) in EXPLANATIONS.items():
-        run("explanation", problem, label, faults, select)
-    for label, faults in ladder().items():
-        run("ladder", fewer, label, faults)
+    rungs = ladder()
+    for shared in dict.fromkeys(faults & {Fault.SIGMOID, Fault.FEW_UPDATES} for faults in rungs.values()):
+        same = {label: f for label, f in rungs.items() if f & {Fault.SIGMOID, Fault.FEW_UPDATES} == shared}
+        fit = train(fewer, variants(*same.values()), "ladder")
+        note("ladder", same, accuracy(fewer, fit.weights, split))
     return pd.DataFrame(rows, columns=["what", "label", "seed", "accuracy"])

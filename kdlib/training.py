@@ -33,11 +33,12 @@ class TrainingError(ValueError):
 class Fit:
     """A trained population."""
 
-    weights: list[np.ndarray]  #: of the last epoch, or of each member's best one
+    weights: list[np.ndarray]  #: of the last epoch
     updates: int  #: per member
     loss: np.ndarray  #: (epochs, member), the training loss, mean of each epoch
     watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (epochs, member)
-    best_epoch: np.ndarray | None = None  #: (member,), if the best was asked for
+    best: list[np.ndarray] | None = None  #: the weights of each member's best epoch, if asked for
+    best_epoch: np.ndarray | None = None  #: (member,), counted from 0
 
     @property
     def diverged(self) -> np.ndarray:
@@ -98,7 +99,7 @@ def fit(
     watch: tuple[np.ndarray, np.ndarray] | None = None,
     keep_best: bool = False,
     progress: Callable[[int], None] | None = None,
-    observe: Callable[[int, list, np.ndarray | None], None] | None = None,
+    observe: Callable[[int, list], None] | None = None,
 ) -> Fit:
     """Trains a population and returns it; what was passed in stays as it was.
 
@@ -107,9 +108,8 @@ def fit(
     (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,), or each
     member's own (steps, member). settings: numbers for the loss, one for all or one per member, as is weight_decay.
     watch: points (n, features) and one-hot labels (n, classes) whose loss and accuracy are noted after every epoch;
-    with `keep_best` each member's weights of its best epoch (lowest watched loss, the earlier one of equals) are
-    returned. observe: is shown every epoch, counted from 1, with its weights and watched accuracy (member,).
-    Raises `TrainingError`.
+    with `keep_best` each member's weights of its best epoch (most accurate there, the earliest of equals) are kept too.
+    observe: is shown every epoch, counted from 1, with its weights. Raises `TrainingError`.
     """
     members = len(weights[0])
     rows, *tables = [_table(array, members) for array in (x, *targets)]
@@ -126,7 +126,7 @@ def fit(
     state = [tf.constant(w, tf.float32) for w in weights]
     means, squares, step = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], tf.constant(0.0)
     losses, scores = [], []
-    best, best_loss, best_epoch = state, np.full(members, np.inf), np.zeros(members, int)
+    best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
     for epoch, index in enumerate(batches):
         if index.shape[1] != members:
             raise TrainingError(f"batches for {index.shape[1]} members, but there are {members}")
@@ -140,20 +140,22 @@ def fit(
         if watch is not None:
             scores.append([score.numpy() for score in _score(state, *watch)])
         if keep_best:
-            better = scores[-1][0] < best_loss
-            best_loss, best_epoch = np.where(better, scores[-1][0], best_loss), np.where(better, epoch, best_epoch)
+            accuracy = scores[-1][1]
+            better = accuracy > best_accuracy
+            best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch, best_epoch)
             best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
         if observe is not None:
-            observe(epoch + 1, state, scores[-1][1] if scores else None)
+            observe(epoch + 1, state)
         if progress is not None:
             progress(epoch + 1)
     if not losses:
         raise TrainingError("no batches: at least one epoch is needed")
     return Fit(
-        weights=[np.asarray(w) for w in (best if keep_best else state)],
+        weights=[np.asarray(w) for w in state],
         updates=int(step),
         loss=np.array(losses),
         watched=dict(zip(("loss", "accuracy"), np.moveaxis(np.array(scores), 1, 0), strict=True)) if scores else {},
+        best=[np.asarray(w) for w in best] if keep_best else None,
         best_epoch=best_epoch if keep_best else None,
     )
 

@@ -1,5 +1,6 @@
 """The factorial of the original's suspects: what each one does, what effects find, and sentences that turn."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,10 +8,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from kdlib import datasets, distillation, gaussians, replica, suspects
-from kdlib.networks import predict
+from kdlib import datasets, distillation, gaussians, metrics, replica, suspects, why
+from kdlib.methods import METHODS
 from kdlib.problem import Problem
-from kdlib.replica import Fault
+from kdlib.replica import Fault, Variant
 from kdlib.study import Study
 
 STUDY = Study(seeds=1, epochs=2, hidden=(4,), batch_size=16)
@@ -44,21 +45,16 @@ def at(name):
 
 
 @pytest.fixture(scope="module")
-def case():
-    return suspects.Suspects(other_data(), STUDY)
+def frame():
+    return suspects.Suspects(other_data(), STUDY).factorial()
 
 
-@pytest.fixture(scope="module")
-def frame(case):
-    return case.factorial()
-
-
-def cell(*faults):
-    return suspects.Cell(suspects.MENDED | set(faults), STUDY.temperature, STUDY.alpha)
+def variant(*faults):
+    return Variant(suspects.MENDED | set(faults), STUDY.temperature, STUDY.alpha)
 
 
 def test_effects_and_interactions_are_those_that_were_planted():
-    table = suspects.effects(planted(**{at(ORDER): 0.1, at(Fault.SIGMOID): 0.02}, both=0.04)).set_index("label")
+    table = why.effects(planted(**{at(ORDER): 0.1, at(Fault.SIGMOID): 0.02}, both=0.04)).set_index("label")
     assert len(table) == 6 + 15
     assert table.index[0] == ORDER
     expected = {ORDER: -0.12, UNSELECTED: -0.02, str(Fault.SIGMOID): -0.02, f"{ORDER} × {UNSELECTED}": -0.02}
@@ -69,7 +65,7 @@ def test_effects_and_interactions_are_those_that_were_planted():
 
 
 def test_corners_change_one_suspect_alone():
-    table = suspects.corners(planted(noise=0, **{at(ORDER): 0.1}, both=0.04)).set_index("label")
+    table = why.corners(planted(noise=0, **{at(ORDER): 0.1}, both=0.04)).set_index("label")
     assert table.mended[ORDER] == pytest.approx(0.14)
     assert table.alone[ORDER] == pytest.approx(-0.1)
     assert table.mended[UNSELECTED] == pytest.approx(0.04)
@@ -79,38 +75,38 @@ def test_corners_change_one_suspect_alone():
 
 def test_an_interval_is_students():
     values = [0.1, 0.3, 0.2, 0.6]
-    mean, low, high = suspects.interval(values)
+    mean, low, high = why.interval(values)
     assert (mean, high - mean) == pytest.approx((0.3, 3.182446 * np.std(values, ddof=1) / 2))
     assert mean - low == pytest.approx(high - mean)
-    assert np.isnan(suspects.interval([0.5])[1])
+    assert np.isnan(why.interval([0.5])[1])
 
 
 def test_a_verdict_turns_with_the_numbers():
-    assert "**supported**" in suspects.verdict(planted(**{at(ORDER): 0.1}), ORDER)
-    assert "by +0.10" in suspects.verdict(planted(**{at(ORDER): 0.1}), ORDER)
+    assert "**supported**" in why.verdict(planted(**{at(ORDER): 0.1}), ORDER)
+    assert "by +0.10" in why.verdict(planted(**{at(ORDER): 0.1}), ORDER)
     costs = {at(ORDER): 0.02, at(Fault.SIGMOID): 0.1}
-    assert "**supported in part**" in suspects.verdict(planted(**costs), ORDER)
-    assert "**not supported**" in suspects.verdict(planted(**{at(ORDER): -0.05}), ORDER)
-    assert "**not supported**" in suspects.verdict(planted(noise=0.02), UNSELECTED)
-    assert "one seed" in suspects.verdict(planted(seeds=1, **{at(ORDER): 0.1}), ORDER)
+    assert "**supported in part**" in why.verdict(planted(**costs), ORDER)
+    assert "**not supported**" in why.verdict(planted(**{at(ORDER): -0.05}), ORDER)
+    assert "**not supported**" in why.verdict(planted(noise=0.02), UNSELECTED)
+    assert "one seed" in why.verdict(planted(seeds=1, **{at(ORDER): 0.1}), ORDER)
 
 
 def test_the_leading_suspect_is_named():
-    text = suspects.leading(planted(**{at(Fault.SIGMOID): 0.1}))
+    text = why.leading(planted(**{at(Fault.SIGMOID): 0.1}))
     assert text.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” −0.1")
-    assert "these gain accuracy: “softmax over sigmoids” +0.1" in suspects.leading(planted(**{at(Fault.SIGMOID): -0.1}))
-    assert "none is shown" in suspects.leading(planted(seeds=1))
+    assert "these gain accuracy: “softmax over sigmoids” +0.1" in why.leading(planted(**{at(Fault.SIGMOID): -0.1}))
+    assert "none is shown" in why.leading(planted(seeds=1))
 
 
 def test_the_nearest_setting_is_found_and_judged():
     frame = pd.DataFrame({"temperature": [1.0, 5.0], "alpha": 0.5, "epochs": 25, "mean": [0.7, 0.83], "sd": 0.01})
     known = frame.assign(published=0.84, distance=(frame["mean"] - 0.84).abs())
-    assert suspects.nearest(known).temperature == 5
-    assert "**reproduced** within 0.02 (1 of 2" in suspects.reproduced(known)
+    assert why.nearest(known).temperature == 5
+    assert "**reproduced** within 0.02 (1 of 2" in why.reproduced(known)
     far = frame.assign(published=0.5, distance=(frame["mean"] - 0.5).abs())
-    assert "T = 1," in suspects.reproduced(far)
-    assert "**not reproduced**" in suspects.reproduced(far)
-    assert "No accuracy is published" in suspects.reproduced(frame.assign(published=np.nan, distance=np.nan))
+    assert "T = 1," in why.reproduced(far)
+    assert "**not reproduced**" in why.reproduced(far)
+    assert "No accuracy is published" in why.reproduced(frame.assign(published=np.nan, distance=np.nan))
 
 
 def test_the_factorial_has_every_combination_once(frame):
@@ -119,41 +115,64 @@ def test_the_factorial_has_every_combination_once(frame):
 
 
 @pytest.mark.parametrize("faults", [suspects.MENDED, replica.ALL], ids=["mended", "original"])
-def test_without_and_with_all_faults_it_is_the_replica(case, frame, faults):
-    """As one of four in a population, and as the factorial scores it."""
-    around = [faults ^ {Fault.SMALL_START, Fault.UNSCALED}, faults ^ {Fault.UNSCALED}, faults]
-    cells = [suspects.Cell(each, STUDY.temperature, STUDY.alpha) for each in [faults, *around]]
-    trained, _ = case.train(cells, seeds=1)
-    alone = replica.rebuilt(Problem(other_data(), STUDY), faults).fits["student"]
-    for ours, theirs in zip(trained.weights, alone.weights, strict=True):
+def test_a_variant_is_the_same_whatever_trains_beside_it(frame, faults):
+    """As one of four in a population, alone, and as the factorial scores it."""
+    problem = Problem(other_data(), STUDY)
+    around = [faults ^ {Fault.SMALL_START, Fault.ORDERED}, faults ^ {Fault.UNSCALED}, faults]
+    variants = [Variant(each, STUDY.temperature, STUDY.alpha) for each in [faults, *around]]
+    together = replica.train(problem, variants, "four").weights
+    alone = replica.train(problem, variants[:1], "one").weights
+    for ours, theirs in zip(together, alone, strict=True):
         np.testing.assert_allclose(ours[[0, 3]], np.concatenate([theirs, theirs]), atol=1e-5)
-    assert not np.allclose(trained.weights[0][1], trained.weights[0][0])
-    report = case.problem.report
-    right = (predict(alone.weights, case.problem.scaled(report.x)).argmax(axis=2) == report.y).mean()
+    assert not np.allclose(together[0][1], together[0][0])
+    assert not np.allclose(together[0][2], together[0][0])
     on = [name in faults or name == UNSELECTED for name in suspects.SUSPECTS]
     found = frame[(frame[list(suspects.SUSPECTS)] == on).all(axis=1)].accuracy.item()
-    assert found == pytest.approx(right, abs=1.01 / len(report))
+    expected = replica.accuracy(problem, alone, problem.report).item()
+    assert found == pytest.approx(expected, abs=1.01 / len(problem.report))
 
 
-def test_each_fault_changes_its_own_part(case):
-    plain, small, unscaled = cell(), cell(Fault.SMALL_START), cell(Fault.UNSCALED)
-    starts = case.start([plain, small, unscaled], 1)[0]
+def test_the_replica_of_the_table_is_the_variant_with_all_faults():
+    problem = Problem(other_data(), STUDY)
+    fit = replica.train(problem, [Variant(replica.ALL, STUDY.temperature, STUDY.alpha)], "alone")
+    trained = METHODS["kd_original"].run(problem)
+    for ours, theirs in zip(trained.fits["student"].weights, fit.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    log_p = trained.log_probabilities(problem.report.x)
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=2), 1)
+    assert metrics.accuracy(log_p, problem.report.y) == replica.accuracy(problem, fit.weights, problem.report)
+
+
+def test_variants_of_different_losses_or_lengths_are_no_population():
+    problem = Problem(other_data(), STUDY)
+    for other in (variant(Fault.SIGMOID), variant(Fault.FEW_UPDATES)):
+        with pytest.raises(ValueError, match="share loss and number of epochs"):
+            replica.train(problem, [variant(), other], "mixed")
+
+
+def test_each_fault_changes_its_own_part():
+    problem = Problem(other_data(), STUDY)
+    plain, small, unscaled = variant(), variant(Fault.SMALL_START), variant(Fault.UNSCALED)
+    starts = replica.start(problem, [plain, small, unscaled])[0]
     assert np.abs(starts[1]).max() < 0.3 < np.abs(starts[0]).max()
     np.testing.assert_array_equal(starts[0], starts[2])
-    np.testing.assert_array_equal(case.settings([plain, unscaled], 1)["scale"], [STUDY.temperature**2, 1])
-    sigmoids = case.teachers(cell(Fault.SIGMOID).faults)
-    assert 0 < sigmoids.min() < sigmoids.max() < 1
-    assert case.teachers(plain.faults).min() < 0
-    assert case.train([plain], 1)[0].updates == 2 * case.train([cell(Fault.FEW_UPDATES)], 1)[0].updates
-    assert not np.allclose(case.teachers(cell(Fault.FEW_UPDATES).faults), case.teachers(plain.faults))
+    np.testing.assert_array_equal(
+        replica.settings(problem, [plain, unscaled])["scale"], np.float32([STUDY.temperature**2, 1])
+    )
+    few = Variant(plain.faults | {Fault.FEW_UPDATES}, STUDY.temperature, STUDY.alpha)
+    assert replica.train(problem, [plain], "plain").updates == 2 * replica.train(problem, [few], "few").updates
 
 
-def test_selection_keeps_the_first_of_the_most_accurate_epochs():
-    seen = suspects.Snapshots([2])
-    for epoch, accuracy in enumerate(([0.5, 0.9], [0.7, 0.8], [0.7, 0.9]), start=1):
-        seen(epoch, [np.full((2, 1, 1), epoch)], np.array(accuracy))
-    np.testing.assert_array_equal(seen.best[0].ravel(), [2, 1])
-    np.testing.assert_array_equal(seen.kept[2][0].ravel(), [2, 2])
+def test_teachers_share_the_faults_that_a_teacher_can_have():
+    """Softened at T = 1, a sigmoid's target stays within 1 / (1 + e^±1); order and T² are nothing to a teacher."""
+    problem = Problem(other_data(), STUDY)
+    kinds = [set(), {Fault.ORDERED}, {Fault.UNSCALED}, {Fault.SMALL_START}]
+    soft, _ = replica.soft_targets(problem, [replace(variant(*kind), temperature=1.0) for kind in kinds])
+    np.testing.assert_array_equal(soft[0], soft[1])
+    np.testing.assert_array_equal(soft[0], soft[2])
+    assert not np.allclose(soft[0], soft[3])
+    squashed, _ = replica.soft_targets(problem, [replace(variant(Fault.SIGMOID), temperature=1.0)])
+    assert 1 / (1 + np.e) < squashed.min() < squashed.max() < 1 / (1 + np.exp(-1))
 
 
 def test_the_soft_share_is_that_of_the_closed_form():
@@ -178,7 +197,7 @@ def test_it_runs_where_nothing_is_published_and_there_is_one_domain(tmp_path, mo
     assert list(sweep.epochs) == [1, 2]
     assert sweep.distance.isna().all()
     assert gradient.share.between(0, 1).all()
-    assert "share" in suspects.taught(gradient)
-    assert "sealed" in suspects.write({"map": sweep}, tmp_path)
+    assert "share" in why.taught(gradient)
+    assert "sealed" in why.write({"map": sweep}, tmp_path)
     assert (tmp_path / "map.csv").is_file()
     assert suspects.Suspects(gaussians.generate(1.0), STUDY).problem.distance in suspects.PUBLISHED

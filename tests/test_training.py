@@ -202,14 +202,21 @@ def test_a_member_that_diverges_is_reported_and_disturbs_no_other():
             np.testing.assert_array_equal(a, b)
 
 
-def test_the_best_epoch_is_the_one_of_lowest_watched_loss():
+def test_the_best_epoch_is_the_first_of_the_most_accurate():
     run = trained([0, 1, 2], watch=(X[:30], LABELS[:30]), keep_best=True)
-    np.testing.assert_array_equal(run.best_epoch, run.watched["loss"].argmin(axis=0))
-    model = keras_network(member(run.weights, 0))
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)(LABELS[:30], model(X[:30]))
-    assert float(loss) == pytest.approx(run.watched["loss"].min(axis=0)[0], rel=1e-4)
-    right = (np.asarray(model(X[:30])).argmax(axis=1) == LABELS[:30].argmax(axis=1)).mean()
-    assert right == pytest.approx(run.watched["accuracy"][run.best_epoch[0], 0])
+    np.testing.assert_array_equal(run.best_epoch, run.watched["accuracy"].argmax(axis=0))
+    for i in range(3):
+        model = keras_network(member(run.best, i))
+        right = (np.asarray(model(X[:30])).argmax(axis=1) == LABELS[:30].argmax(axis=1)).mean()
+        assert right == pytest.approx(run.watched["accuracy"][:, i].max())
+
+
+def test_an_observer_sees_the_weights_of_every_epoch():
+    seen = {}
+    run = trained([0, 1], observe=lambda epoch, weights: seen.update({epoch: np.asarray(weights[0])}))
+    assert list(seen) == list(range(1, len(run.loss) + 1))
+    np.testing.assert_array_equal(seen[len(run.loss)], run.weights[0])
+    assert not np.allclose(seen[1], run.weights[0])
 
 
 def test_predict_agrees_with_keras_whatever_the_number_of_points():
