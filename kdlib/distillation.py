@@ -11,6 +11,8 @@ with student's logits z and teacher's t (Hinton, Vinyals & Dean 2015, section 2)
 hidden layers and of relations between samples.
 """
 
+from functools import reduce
+
 import numpy as np
 import tensorflow as tf
 
@@ -61,8 +63,9 @@ def two_heads(logits, targets, settings=None):
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """log softmax over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    # Few classes and many points: a pass per class is several times faster than reductions of so short an axis.
+    shifted = logits - reduce(np.maximum, np.moveaxis(logits, -1, 0))[..., None]
+    return shifted - np.log(reduce(np.add, np.moveaxis(np.exp(shifted), -1, 0)))[..., None]
 
 
 def soften(logits: np.ndarray, temperature) -> np.ndarray:
