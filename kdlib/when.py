@@ -19,6 +19,7 @@ from kdlib import batches, metrics, plots, results, statistics
 from kdlib.datasets import Dataset
 from kdlib.kernels import Kernels, queries
 from kdlib.methods import METHODS, student
+from kdlib.plots import looks
 from kdlib.problem import Problem
 
 FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)  #: of the training samples of each domain and class
@@ -130,26 +131,26 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
     )  # fmt: skip
 
 
-@plots._styled
+@looks.styled
 def curves(frame: pd.DataFrame) -> plots.Plot:
     """Accuracy of both methods by labelled fraction, at the largest width: mean and range over seeds."""
     widest = frame[frame.width == frame.width.max()]
     titles = {name: METHODS[name].title for name in ("ffnn", "kd_best")}
-    fig, (ax,) = plots._panels(1, 1, 3.6)
+    fig, (ax,) = looks.make_panels(1, 1, 3.6)
     said, keys = [], []
     for name, title in titles.items():
         runs = widest[widest.method == name].groupby("fraction")["accuracy"].agg(["mean", "min", "max"])
-        colour, dashes = plots._method_look(name, titles)
+        colour, dashes = looks.method_look(name, titles)
         ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=colour, alpha=0.16, linewidth=0)
         keys += ax.plot(100 * runs.index, runs["mean"], "o", color=colour, linestyle=dashes, label=title)
         said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {at:.0%}" for at, mean in runs["mean"].items()))
-    plots._log(ax.xaxis)
+    looks.logarithmic(ax.xaxis)
     ax.set(xlabel="labelled share, %", ylabel="accuracy", xticks=[100 * at for at in runs.index])
     ax.grid(axis="y")
-    plots._finish(fig, keys)
+    looks.finish(fig, keys)
     caption = (
         f"Accuracy by the share of training samples that keep their labels, at width {widest.width.iloc[0]}: mean and "
-        f"range over {plots._count(widest.seed.nunique(), 'seed')}."
+        f"range over {looks.counted(widest.seed.nunique(), 'seed')}."
     )
     return plots.Plot(fig, caption, f"Curves of accuracy by labelled share. {'; '.join(said)}.")
 

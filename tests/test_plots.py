@@ -13,6 +13,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from kdlib import datasets, gaussians, plots
+from kdlib.plots import looks
+from kdlib.plots import maps as plot_maps
 
 TITLES = {"ffnn": "FFNN", "kd_mean": "Student of the mean", "kd_best": "Student of kernels"}
 MEANS = {"ffnn": 0.97, "kd_mean": 0.96, "kd_best": 0.985}
@@ -117,9 +119,9 @@ def test_needs_neither_pyplot_nor_tensorflow():
 
 
 def test_a_class_has_its_colour_and_a_domain_its_marker_everywhere():
-    assert len(set(plots.MARKERS)) == 12 and plots.MARKERS[:3] == ("x", "s", "o")
-    with matplotlib.rc_context(fname=plots.STYLE):
-        colours = [to_hex(plots._class_colour(c)) for c in range(12)]
+    assert len(set(looks.MARKERS)) == 12 and looks.MARKERS[:3] == ("x", "s", "o")
+    with matplotlib.rc_context(fname=looks.STYLE):
+        colours = [to_hex(looks.class_colour(c)) for c in range(12)]
     assert len(set(colours)) == 12 and colours[:2] == ["#0072b2", "#d55e00"]
     dataset = made(5, 12, 12)
     drawn = [plots.scatter(dataset).figure, plots.boundaries(maps(12), dataset).figure]
@@ -132,16 +134,16 @@ def test_a_class_has_its_colour_and_a_domain_its_marker_everywhere():
         for c in range(12):
             assert to_hex(labels[f"class {c}"].get_facecolor()) == colours[c]
         for k in range(3):
-            assert labels[f"domain {k}"].get_marker() == plots.MARKERS[k]
+            assert labels[f"domain {k}"].get_marker() == looks.MARKERS[k]
     points = drawn[0].axes[0].collections
     assert len(points) == 12 and {to_hex(c) for p in points for c in p.get_facecolors()} == set(colours)
 
 
 def test_no_method_takes_the_colours_of_classes_0_and_1():
-    with matplotlib.rc_context(fname=plots.STYLE):
-        looks = [plots._method_look(str(m), dict.fromkeys(map(str, range(10)))) for m in range(10)]
-        assert len({colour for colour, _ in looks}) == 10
-        assert not {colour for colour, _ in looks} & {plots._class_colour(0), plots._class_colour(1)}
+    with matplotlib.rc_context(fname=looks.STYLE):
+        drawn = [looks.method_look(str(m), dict.fromkeys(map(str, range(10)))) for m in range(10)]
+        assert len({colour for colour, _ in drawn}) == 10
+        assert not {colour for colour, _ in drawn} & {looks.class_colour(0), looks.class_colour(1)}
 
 
 def test_scatter_says_what_it_shows():
@@ -233,9 +235,9 @@ def test_boundaries_read_an_npz_file(tmp_path):
 
 
 def test_the_bayes_boundary_is_where_the_posterior_is():
-    (margin,) = plots._margins(maps()["bayes/mean"])
+    (margin,) = plot_maps._margins(maps()["bayes/mean"])
     assert margin.max() == 1 and margin.min() == -1
-    assert len(plots._margins(np.eye(4)[np.arange(20).reshape(4, 5) % 3].transpose(2, 0, 1))) == 3  # one is nowhere
+    assert len(plot_maps._margins(np.eye(4)[np.arange(20).reshape(4, 5) % 3].transpose(2, 0, 1))) == 3  # one is nowhere
 
 
 def test_boundary_grid_has_a_row_per_dataset_and_bayes_last():
@@ -300,7 +302,7 @@ def test_gap_tells_what_is_closed():
 def test_per_domain_tells_the_weakest_domain():
     plot = plots.per_domain(results(), TITLES, "test")
     assert "FFNN 0.950 (domain 2) to 0.970 (domain 0)" in plot.alt
-    markers = [line.get_marker() for line in plot.figure.axes[0].lines if line.get_marker() in plots.MARKERS]
+    markers = [line.get_marker() for line in plot.figure.axes[0].lines if line.get_marker() in looks.MARKERS]
     assert markers == ["x", "s", "o"] * 3
 
 

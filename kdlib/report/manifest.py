@@ -26,8 +26,9 @@ def digest(content: bytes) -> str:
 
 
 def code_digests() -> dict[str, str]:
-    """SHA-256 of every module that can change a result: the science, and how a notebook is executed."""
-    paths = [*PACKAGE.glob("*.py"), *(PACKAGE / "report" / name for name in ("execute.py", "kernel.py"))]
+    """SHA-256 of every file that can change a run: the science, the figures, and how a notebook is executed."""
+    paths = [*PACKAGE.glob("*.py"), *PACKAGE.glob("plots/*.*")]
+    paths += [PACKAGE / "report" / name for name in ("execute.py", "kernel.py")]
     return {path.relative_to(PACKAGE.parent).as_posix(): digest(path.read_bytes()) for path in sorted(paths)}
 
 

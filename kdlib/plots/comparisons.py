@@ -1,0 +1,228 @@
+"""Comparisons: differences with their intervals, mends one after the other, two settings at once, calibration."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kdlib.plots.looks import (
+    DASHES,
+    LEGEND,
+    WIDTH,
+    Plot,
+    all_titles,
+    beside,
+    class_colour,
+    columns_for,
+    finish,
+    label_rows,
+    label_scale,
+    make_panels,
+    percent,
+    place,
+    put_title,
+    role_colour,
+    signed,
+    styled,
+    wrapped,
+)
+
+
+@styled
+def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", level: float = 0.95) -> Plot:
+    """Paired differences with their intervals, a row each; a filled marker where the interval leaves out zero.
+
+    frame: columns label, mean, low, high, and optionally verdict (a word or two), dataset (a panel for each).
+    """
+    fig, axes, groups = _steps(frame, row=0.58)
+    for ax, (_, rows) in zip(axes, groups, strict=True):
+        ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
+        for r, line in enumerate(rows.to_dict("records")):
+            sure = line["low"] > 0 or line["high"] < 0
+            ax.plot([line["low"], line["high"]], [r, r], color=role_colour("ink"), linewidth=2, zorder=2)
+            ax.plot(line["mean"], r, "o", color=role_colour("ink"), markersize=7, zorder=3,
+                    markerfacecolor=role_colour("ink" if sure else "paper"), markeredgewidth=1.5)  # fmt: skip
+            text = f"{signed(line['mean'])} [{signed(line['low'])}, {signed(line['high'])}]"
+            beside(ax, r, text, line.get("verdict"))
+    label_scale(fig, dict(enumerate(axes)), quantity)
+    finish(fig)
+    sure = int(((frame.low > 0) | (frame.high < 0)).sum())
+    caption = (
+        f"{quantity[:1].upper()}{quantity[1:]}, with {percent(level)} intervals. A filled marker stands for "
+        f"an interval that leaves out zero: {sure} of {len(frame)}."
+    )
+    verdicts = "verdict" in frame
+    each = [
+        f"{place(line)}: {signed(line['mean'])} ({signed(line['low'])} to {signed(line['high'])})"
+        + (f", {line['verdict']}" if verdicts else "")
+        for line in frame.to_dict("records")
+    ]
+    return Plot(fig, caption, f"Forest plot of the {quantity}. {'; '.join(each)}.")
+
+
+@styled
+def ladder(frame: pd.DataFrame, quantity: str = "accuracy", level: float = 0.95) -> Plot:
+    """Steps from one design to another, each building on the one before: value, interval, and gain.
+
+    frame: columns label, mean, low, high, in the order of the steps, and optionally dataset (a panel for each).
+    """
+    fig, axes, groups = _steps(frame, row=0.56, columns=2)
+    alts = []
+    for ax, (name, rows) in zip(axes, groups, strict=True):
+        means, places = rows["mean"].to_numpy(float), np.arange(len(rows))
+        treads = np.concatenate([[0], np.repeat(places[1:] - 0.5, 2), [len(rows) - 1]])  # halfway between two rows
+        ax.plot(np.repeat(means, 2), treads, color=class_colour(4), linewidth=1.4, zorder=1)
+        ax.hlines(places, rows.low, rows.high, color=role_colour("ink"), linewidth=2, zorder=2)
+        ax.plot(means, places, "o", color=role_colour("ink"), markersize=6, zorder=3)
+        gains = ["", *(signed(gain) for gain in np.diff(means))]
+        for r, mean, gain in zip(places, means, gains, strict=True):
+            beside(ax, r, f"{mean:.4f}", gain)
+        steps = [
+            f"{label} {mean:.4f}{f' ({gain})' if gain else ''}"
+            for label, mean, gain in zip(rows.label, means, gains, strict=True)
+        ]
+        alts.append((f"{name}: " if name else "") + ", then ".join(steps) + ".")
+    label_scale(fig, dict(enumerate(axes)), quantity)
+    finish(fig)
+    caption = (
+        f"Step by step: each row changes one thing in the row above it. {quantity[:1].upper()}{quantity[1:]} with its "
+        f"{percent(level)} interval, and the gain over the row above."
+    )
+    return Plot(fig, caption, f"Steps in {quantity}. {' '.join(alts)}")
+
+
+def _steps(frame, row, columns=1):
+    """A panel per dataset of a frame with labels: the figure, its panels, and [(dataset, rows)]."""
+    if frame.empty:
+        raise ValueError("frame: expected at least one row, got none")
+    groups = list(frame.groupby("dataset", sort=False)) if "dataset" in frame else [("", frame)]
+    rows = max(len(group) for _, group in groups)
+    same = len({tuple(group.label) for _, group in groups}) == 1
+    columns = columns if same else 1  # side by side if one column of labels serves both
+    fig, axes = make_panels(len(groups), columns, row * rows + 0.55, width=WIDTH, sharey=same, sharex=columns == 1)
+    for ax, (name, group) in zip(axes, groups, strict=True):
+        label_rows(ax, [wrapped(label, 2.3 if columns == 1 else 1.75) for label in group.label])
+        ax.xaxis.set_major_locator(MaxNLocator(5 if columns == 1 else 4))
+        if name:
+            ax.set_title(wrapped(name, 3))
+    return fig, axes, groups
+
+
+@styled
+def heat_map(
+    values: pd.DataFrame | np.ndarray,
+    value: str,
+    *,
+    x: str = "",
+    y: str = "",
+    x_labels=None,
+    y_labels=None,
+    marks=None,
+    marked: str = "the best",
+    centre: float | None = None,
+    digits: int = 3,
+) -> Plot:
+    """A table (rows, columns) as colours, with its numbers; those in `marks` (bools of the same shape) get a star.
+
+    value: what the numbers are. x, y: names of the axes; labels default to the frame's. marked: what a star says.
+    centre: a value such as 0 at which colours part into blue (above) and orange (below).
+    """
+    frame = pd.DataFrame(values)
+    table = frame.to_numpy(float)
+    columns = [str(label) for label in (frame.columns if x_labels is None else x_labels)]
+    lines = [str(label) for label in (frame.index if y_labels is None else y_labels)]
+    x, y = x or str(frame.columns.name or ""), y or str(frame.index.name or "")
+    stars = np.zeros(table.shape, bool) if marks is None else np.asarray(marks, bool)
+    if stars.shape != table.shape:
+        raise ValueError(f"marks: expected booleans of shape {table.shape}, got {stars.shape}")
+    if not np.isfinite(table).any():
+        raise ValueError("values: expected at least one finite number, got none")
+    low, high = np.nanmin(table), np.nanmax(table)
+    looks = {"vmin": low, "vmax": high if high > low else low + 1}
+    if centre is not None:
+        reach = max(abs(low - centre), abs(high - centre)) or 1.0
+        colours = [class_colour(1), role_colour("paper"), class_colour(0)]
+        parted = LinearSegmentedColormap.from_list("parted", colours)
+        looks = {"vmin": centre - reach, "vmax": centre + reach, "cmap": parted}
+    numbers = table.size <= 150 and len(columns) <= 9
+    width = min(WIDTH, 2.6 + 0.75 * len(columns))
+    fig = Figure(figsize=(width, min(10.0, 1.2 + 0.42 * len(lines))), layout="constrained")
+    ax = fig.subplots()
+    image = ax.imshow(np.ma.masked_invalid(table), aspect="auto", **looks)
+    wide = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
+    ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if wide else {}))
+    ax.set_yticks(range(len(lines)), [wrapped(line, 1.9) for line in lines])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel=x, ylabel=y)
+    for r, c in np.argwhere(np.isfinite(table)):
+        text = f"{table[r, c]:.{digits}f}".replace("-", "−") if numbers else ""
+        text = f"{text} ★".strip() if stars[r, c] else text
+        ground = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))
+        ink, paper = sorted([role_colour("ink"), role_colour("paper")], key=sum)
+        ax.text(c, r, text, ha="center", va="center", size=10, color=ink if ground > 0.5 else paper,
+                weight="bold" if stars[r, c] else "normal")  # fmt: skip
+    bar = fig.colorbar(image, ax=ax, label=value, aspect=24, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(5)
+    finish(fig)
+
+    def cell(at):
+        return (
+            f"{table[at]:.{digits}f}".replace("-", "−")
+            + f" at {y or 'row'} {lines[at[0]]}, {x or 'column'} {columns[at[1]]}"
+        )
+
+    extremes = [np.unravel_index(find(table), table.shape) for find in (np.nanargmin, np.nanargmax)]
+    told = (
+        f" Starred ({marked}): {'; '.join(cell(tuple(at)) for at in np.argwhere(stars)[:LEGEND])}."
+        if stars.any()
+        else ""
+    )
+    alt = f"Heat map of {value}, {len(lines)} by {len(columns)}: from {cell(extremes[0])} to {cell(extremes[1])}.{told}"
+    axes = f" by {y} (rows) and {x} (columns)" if x and y else ""
+    caption = f"{value[:1].upper()}{value[1:]}{axes}.{f' A star marks {marked}.' if stars.any() else ''}"
+    return Plot(fig, caption, alt)
+
+
+@styled
+def reliability(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) -> Plot:
+    """Confidence against accuracy, a panel per method: on the diagonal a network means what it says.
+
+    frame: a row per method and bin, columns method, confidence (mean of the bin), accuracy, count. The
+    expected calibration error (ECE) is the mean distance from the diagonal, weighted by count.
+    """
+    frame = frame[frame["count"] > 0]
+    titles = all_titles(titles, frame.method.unique())
+    groups = {m: group for m in titles if len(group := frame[frame.method == m])}
+    columns = columns_for(len(groups))
+    fig, axes = make_panels(len(groups), columns, 3.4, sharex=True, sharey=True, layout="compressed")
+    low = min(frame.confidence.min(), frame.accuracy.min(), 0.5)
+    low = max(0.0, np.floor(low * 10) / 10)
+    width = (WIDTH - 0.5) / min(columns, len(groups)) - 0.15
+    said = []
+    for i, (ax, (method, bins)) in enumerate(zip(axes, groups.items(), strict=True)):
+        bins = bins.sort_values("confidence")
+        share = bins["count"] / bins["count"].sum()
+        ece = float((share * (bins.accuracy - bins.confidence).abs()).sum())
+        ax.plot([low, 1], [low, 1], color=role_colour("soft"), linewidth=1, linestyle=DASHES[1])
+        ax.vlines(bins.confidence, bins.confidence, bins.accuracy, color=class_colour(4), linewidth=1.6)
+        ax.scatter(bins.confidence, bins.accuracy, s=12 + 260 * share, color=role_colour("ink"), alpha=0.85, zorder=3)
+        pad = 0.05 * (1 - low)
+        ax.set(xlim=(low - pad, 1 + pad), ylim=(low - pad, 1 + pad))
+        ax.set_box_aspect(1)
+        ax.locator_params(nbins=4)
+        ax.set(xlabel="confidence" if i >= len(groups) - columns else "", ylabel="accuracy" if i % columns == 0 else "")
+        put_title(ax, wrapped(titles[method], width), f"ECE {ece:.3f}")
+        above = float((share * (bins.confidence - bins.accuracy)).sum())
+        lean = "over-confident" if above > 0 else "under-confident"
+        said.append(f"{titles[method]}: ECE {ece:.3f}, {lean} by {abs(above):.3f} on average")
+    finish(fig)
+    caption = (
+        "Accuracy of the predictions of each confidence; the area of a dot is their share, the dashed line perfect "
+        "calibration. Below the line a network is over-confident. ECE is the mean distance from the line."
+    )
+    return Plot(fig, caption, f"Reliability diagrams. {'; '.join(said)}.")
