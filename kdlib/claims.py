@@ -174,6 +174,19 @@ def _across(tables, name, subject) -> str:
     return text + "."
 
 
+def gate(runs: Reports) -> str:
+    """What the learned gate is worth: `kd_gated` against `kd_routed`, both taught by networks."""
+    tables = {}
+    for name in runs.good:
+        results, methods = runs.of(name), runs.methods(name)
+        if {"kd_gated", "kd_routed"} <= set(methods.index):
+            tables[name] = comparison(results[results["method"].isin(["kd_gated", "kd_routed"])],
+                                      methods.loc[["kd_routed", "kd_gated"]], baseline="kd_routed")  # fmt: skip
+    said = _across(tables, "kd_gated", "Against the routed student, the one taught through the **gate**")
+    each = "; ".join(f"{name}: {_against(table.loc['kd_gated'])}" for name, table in tables.items())
+    return f"{said} {each}." if said else ""
+
+
 def results_table(runs: Reports) -> pd.DataFrame:
     """The original's table and ours, on the validation points: mean and sd of FFNN and of KD, a row per dataset."""
     rows = {}

@@ -115,6 +115,14 @@ class Reports:
         """A dataset's `ladder.csv`: what, label, seed, accuracy."""
         return pd.read_csv(self.folder / name / "ladder.csv")
 
+    def study(self, name: str, study: str, file: str) -> pd.DataFrame | None:
+        """A file of a slow study of a dataset, if that was run and is good."""
+        folder = self.folder / name / study
+        if not (folder / "manifest.json").is_file():
+            return None
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return pd.read_csv(folder / file) if manifest["status"] == "ok" else None
+
     def maps(self, name: str) -> dict[str, np.ndarray]:
         """A dataset's `boundaries.npz`."""
         with np.load(self.folder / name / "boundaries.npz") as maps:

@@ -73,8 +73,9 @@ def table(frame, caption: str, *, digits: int = 4, formats=None, best=None, note
 
 
 def claim(text: str) -> None:
-    """Shows a sentence or paragraph of Markdown whose numbers were computed just now."""
-    publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
+    """Shows a sentence or paragraph of Markdown whose numbers were computed just now; nothing if there is none."""
+    if text:
+        publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
 
 
 def literal(text) -> str:
