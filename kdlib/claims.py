@@ -147,14 +147,14 @@ def overview(runs: Reports) -> str:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
     tables = comparisons(runs)
     sentences = [
+        _across(tables, "kd_best", "A student **taught by three kernel machines**, one per domain,"),
         _across(tables, "kd_original", "The student **built as in the original**"),
-        _across(tables, "kd_routed", "The same student **with its faults mended**"),
-        _across(tables, "kd_gated", "Taught by the three networks **weighed by how probable their domain is**, it"),
-        _across(tables, "kd_best", "Taught in the same way by three **kernel machines**, the student"),
+        _across(tables, "kd_routed", "**With its faults mended**, each sample taught by its own domain's network, it"),
+        _across(tables, "kd_gated", "Taught by those networks **weighed by how probable their domain is**, it"),
     ]
     seeds = sorted({int(table["seeds"].max()) for table in tables.values()})
-    return (
-        " ".join(filter(None, sentences)) + f" Means over {_seeds(*seeds)}, compared seed by seed with direct training."
+    return " ".join(filter(None, sentences)) + (
+        f" All are compared with a network trained directly on all domains: means over {_seeds(*seeds)}, in pairs."
     )
 
 
@@ -167,10 +167,12 @@ def _across(tables, name, subject) -> str:
     neither = total - better - worse
     counts = [(better, "better"), (worse, "worse"), (neither, "not shown to differ")]
     said = ", ".join(f"{word} on {count} of {total}" for count, word in counts if count)
-    text = f"{subject} is {said} dataset{'s' * (total != 1)} ({_range([r['difference'] for r in rows])} in accuracy)"
-    closed = [r["gap closed"] for r in rows if np.isfinite(r["gap closed"])]
-    if better and closed:
-        text += f" and closes {_range(closed, '.0%')} of the gap to the best possible"
+    points = _range([100 * r["difference"] for r in rows], "+.2f")
+    text = f"{subject} is {said} dataset{'s' * (total != 1)} ({points} percentage points)"
+    closed = [r["gap closed"] for r in rows if r["verdict"] == BETTER and np.isfinite(r["gap closed"])]
+    if closed:
+        where = "" if better == total else ", where it is better,"
+        text += f" and closes{where} {_range(closed, '.0%')} of the gap to the best possible"
     return text + "."
 
 

@@ -133,6 +133,7 @@ class Experiment:
         votes = np.stack([(log_p.argmax(axis=2) == c).mean(axis=0) for c in range(shape[0])])
         self.maps[f"{name}/mean"] = np.exp(log_p).mean(axis=0).T.reshape(shape).astype(np.float16)
         self.maps[f"{name}/votes"] = votes.reshape(shape).astype(np.float16)
+        self.maps[f"{name}/seeds"] = log_p.argmax(axis=2).astype(np.uint8).reshape(-1, *shape[1:])
 
     @property
     def results(self) -> pd.DataFrame:

@@ -10,36 +10,31 @@ import html
 import io
 import numbers
 import re
-import struct
 
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
 NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de ]+")  # such columns are set to the right: 0.98 ± 0.01
+DARK = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab passes over
+EXPLORER = "application/vnd.kdlib.explorer+json"
 BEST = "★"  # marks what is printed in bold, for those who do not see bold
 
 
-def figure(fig, caption: str, alt: str) -> None:
+def figure(fig, caption: str, alt: str, *, dark=None, data: str = "") -> None:
     """Shows a Matplotlib figure once, as PNG, with its caption below, and closes it.
 
-    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two.
+    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `dark` is the same figure for
+    a dark page. `data` names the file beside the published page that holds the figure's numbers.
     """
     for name, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{name}: expected a sentence about the figure, got {text!r}")
-    buffer = io.BytesIO()
-    # Without Matplotlib's version in it, the same figure is the same bytes.
-    fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", metadata={"Software": None})
-    _close(fig)
-    png = buffer.getvalue()
-    width, height = (side * 96 // DOTS_PER_INCH for side in struct.unpack(">II", png[16:24]))
-    publish_display_data(
-        {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": f"Figure: {alt}"},
-        {
-            "image/png": {"width": width, "height": height},
-            "kdlib": {"kind": "figure", "caption": caption, "alt": alt, "width": width, "height": height},
-        },
-    )
+    png, width, height = _png(fig)
+    bundle = {"image/png": png, "text/plain": f"Figure: {alt}"}
+    if dark is not None:
+        bundle[DARK], *_ = _png(dark)
+    meaning = {"kind": "figure", "caption": caption, "alt": alt, "width": width, "height": height, "data": data}
+    publish_display_data(bundle, {"image/png": {"width": width, "height": height}, "kdlib": meaning})
     # The page has the caption from the figure itself; this one is for JupyterLab.
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
 
@@ -78,15 +73,35 @@ def claim(text: str) -> None:
         publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
 
 
+def explorer(scenes: dict) -> None:
+    """Lets the reader of the published page choose dataset, method and seed; in JupyterLab it is only named."""
+    if scenes["datasets"]:
+        said = f"An explorer of {len(scenes['datasets'])} datasets, on the published page."
+        publish_display_data({"text/plain": said, EXPLORER: scenes}, {"kdlib": {"kind": "explorer"}})
+
+
 def literal(text) -> str:
     """`text` with Markdown's signs escaped: for names that come from outside, such as a file's."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&])", r"\\\1", " ".join(str(text).split()))
 
 
-def _close(fig) -> None:
-    from matplotlib import pyplot  # only a notebook that draws pays for it
+def _png(fig) -> tuple[str, int, int]:
+    """A figure as PNG in base64, and its width and height on the page; closes it.
 
+    Of 256 colours, which the eye does not tell from all and which are a quarter of the bytes. The same figure
+    is the same bytes.
+    """
+    from matplotlib import pyplot  # only a notebook that draws pays for these
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
     pyplot.close(fig)
+    with Image.open(drawn) as image:
+        colours = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        colours.save(small, format="PNG", optimize=True)
+        width, height = (side * 96 // DOTS_PER_INCH for side in image.size)
+    return base64.b64encode(small.getvalue()).decode("ascii"), width, height
 
 
 def _text(value, digits: int, form: str | None = None) -> str:

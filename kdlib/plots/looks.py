@@ -7,7 +7,8 @@ design", 2008); what Matplotlib can be told is in `style.mplstyle`. Leaves out w
 
 import functools
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -20,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 STYLE = Path(__file__).with_name("style.mplstyle")
+DARK = Path(__file__).with_name("dark.mplstyle")
 WIDTH = 7.4  #: inches, 710 pixels on the page
 NARROW = 5.6  #: of a figure of one panel, so that a phone shrinks its letters less
 MARKERS = ("x", "s", "o", "^", "D", "v", "P", "*", "<", ">", "p", "h")  #: of domains 0, 1, 2, ...
@@ -35,21 +37,27 @@ class Plot:
     figure: Figure
     caption: str
     alt: str
+    on_dark: Callable[[], Figure] | None = None  #: draws it once more, for a dark page
 
-    def show(self) -> None:
-        """Shows the figure in the notebook and on the page."""
+    def show(self, data: str = "") -> None:
+        """Shows the figure in the notebook and on the page; `data` is the file beside the page that has its numbers."""
         from kdlib import show  # it imports IPython, which drawing does without
 
-        show.figure(self.figure, self.caption, self.alt)
+        show.figure(self.figure, self.caption, self.alt, dark=self.on_dark and self.on_dark(), data=data)
 
 
 def styled(draw):
-    """Draws under the report's own style, whatever the session's is."""
+    """Draws under the report's own style, whatever the session's is; and again, if asked, for a dark page."""
 
     @functools.wraps(draw)
     def styled(*args, **settings) -> Plot:
+        def on_dark() -> Figure:
+            dark = matplotlib.rc_params_from_file(DARK, use_default_template=False)
+            with matplotlib.rc_context(fname=STYLE, rc=dark):
+                return draw(*args, **settings).figure
+
         with matplotlib.rc_context(fname=STYLE):
-            return draw(*args, **settings)
+            return replace(draw(*args, **settings), on_dark=on_dark)
 
     return styled
 

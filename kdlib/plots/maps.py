@@ -180,9 +180,9 @@ def _map_keys(all_maps) -> tuple[list, list, list]:
 
 
 def _how_to_read(all_maps) -> str:
-    text = "The tint is the class that most seeds decide for; it darkens where they disagree. "
+    text = "The tint is the class that most seeds decide for; grey is where they disagree. "
     if any("bayes/mean" in maps for maps in all_maps):
-        text += "The dark line is the boundary of the best possible decision (Bayes). "
+        text += "The line is the boundary of the best possible decision (Bayes). "
     return text + "Markers are a sample of the training points."
 
 

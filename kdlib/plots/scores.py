@@ -306,7 +306,8 @@ def _seeds(scores) -> str:
 
 
 def _split(split) -> str:
-    return {"valid": "the validation points", "test": "the test points", "fresh": "fresh points"}.get(split, split)
+    named = {"valid": "the validation points", "test": "the test points", "reported": "the reported points"}
+    return (named | {"fresh": "fresh points"}).get(split, split)
 
 
 def _of(value, name):

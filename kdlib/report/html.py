@@ -1,4 +1,4 @@
-"""An executed notebook as one HTML file that needs nothing else: no network, no script.
+"""An executed notebook as one HTML file that needs nothing else: no network, no library; it reads without scripts too.
 
 The page is made from what cells mean (`kdlib.show`'s metadata), from Markdown and from plain text; HTML that
 a notebook put out is never used. nbconvert carries the template and colours the code.
@@ -7,9 +7,11 @@ a notebook put out is never used. nbconvert carries the template and colours the
 import base64
 import binascii
 import hashlib
+import json
 import re
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from markupsafe import Markup
@@ -52,13 +54,13 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
         blocks = Blocks(markdown).of(nb)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise PageError(f"page: an output does not have the form that kdlib.show gives it: {error!r}") from error
-    css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    sum_of_css = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode("ascii")
+    css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = markdown.outline.title or "Report"
     context = {
         "css": Markup(css),
-        "policy": f"default-src 'none'; img-src data:; style-src 'sha256-{sum_of_css}'; base-uri 'none'; "
-        "form-action 'none'",
+        "script": Markup(script),
+        "policy": f"default-src 'none'; img-src data:; style-src {_sum(css)}; script-src {_sum(script)}; "
+        "base-uri 'none'; form-action 'none'",
         "key": manifest.page_key(links),
         "title": Markup(title),
         "title_text": text_of(title),
@@ -86,7 +88,10 @@ class Blocks:
                 blocks.append({"kind": "prose", "html": self.markdown.block(cell.source)})
             elif cell.cell_type == "code" and cell.source.strip():
                 code = Markup(Highlight2HTML()(cell.source))
-                blocks.append({"kind": "code", "html": code, "label": _label(cell)})
+                if blocks and blocks[-1]["kind"] == "code" and _label(cell) == blocks[-1]["label"] == "Code":
+                    blocks[-1]["html"] += code  # cells that showed nothing are one fold
+                else:
+                    blocks.append({"kind": "code", "html": code, "label": _label(cell)})
                 blocks += [block for output in cell.outputs for block in self.shown(output)]
         return blocks
 
@@ -100,9 +105,12 @@ class Blocks:
         if kind == "caption":  # the figure before it has brought it along
             return []
         if kind == "figure":
-            return [self.figure(output.data["image/png"], meaning)]
+            return [self.figure(output.data, meaning)]
         if kind == "table":
             return [self.table(meaning)]
+        if kind == "explorer":
+            scenes = json.dumps(output.data["application/vnd.kdlib.explorer+json"])
+            return [{"kind": "explorer", "scenes": Markup(scenes.replace("<", "\\u003c"))}]
         if "text/markdown" in output.data:
             html = self.markdown.block(output.data["text/markdown"])
             return [{"kind": "claim" if kind == "claim" else "prose", "html": html}]
@@ -112,12 +120,15 @@ class Blocks:
                 return [{"kind": "image", "source": _embedded(mime, output.data[mime]), "alt": plain or "Figure"}]
         return _text(plain, "output")
 
-    def figure(self, png, meaning) -> dict:
+    def figure(self, data, meaning) -> dict:
         self.figures += 1
+        dark = data.get("application/vnd.kdlib.dark")
         return {
             "kind": "figure",
             "number": self.figures,
-            "source": _embedded("image/png", png),
+            "source": _embedded("image/png", data["image/png"]),
+            "dark": dark and _embedded("image/png", dark),
+            "data": quote(meaning.get("data") or ""),
             "alt": meaning["alt"],
             "caption": self.markdown.inline(meaning["caption"]),
             "width": int(meaning.get("width", 0)),
@@ -141,6 +152,11 @@ class Blocks:
             "heads": meaning.get("heads", 0),
             "note": self.markdown.inline(meaning.get("note") or ""),
         }
+
+
+def _sum(content: str) -> str:
+    """What the policy calls a style or script that may stand in the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _label(cell) -> str:

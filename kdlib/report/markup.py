@@ -94,7 +94,7 @@ class _Renderer(HTMLRenderer):
         return f"<{tag}{css}>{text}</{tag}>\n"
 
     def block_math(self, body):
-        return f'<div class="formula">{mathml(body, block=True)}</div>'
+        return f'<div class="formula" tabindex="0" role="group" aria-label="Formula">{mathml(body, block=True)}</div>'
 
     def inline_math(self, body):
         return mathml(body)
@@ -104,7 +104,7 @@ class _Renderer(HTMLRenderer):
 
     def paragraph(self, text):
         # A formula on its own line comes as a paragraph, and a block cannot stand in one.
-        alone = text.startswith('<div class="formula">') and text.endswith("</div>")
+        alone = text.startswith('<div class="formula"') and text.endswith("</div>")
         return f"{text}\n" if alone else super().paragraph(text)
 
 
