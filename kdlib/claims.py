@@ -229,8 +229,13 @@ def drawn(runs: Reports) -> dict[str, str]:
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
-    """Difference to FFNN, interval and verdict of every method (rows) on each dataset (columns), as text."""
-    columns = {name: table.apply(_against, axis=1) for name, table in comparisons(runs).items()}
+    """Difference to FFNN in percentage points, interval and verdict of every method (rows) on each dataset, as text."""
+
+    def brief(row) -> str:
+        low, high, mean = (100 * row[key] for key in ("low", "high", "difference"))
+        return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] {row['verdict']}"
+
+    columns = {name: table.apply(brief, axis=1) for name, table in comparisons(runs).items()}
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
 
 

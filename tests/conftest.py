@@ -1,5 +1,45 @@
-"""Settings of the tests' own process, made before TensorFlow is imported: one thread, as in a report's runs."""
+"""Settings of the tests' own process, made before TensorFlow is imported, and a real report that many read."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
+
+ROOT = Path(__file__).parents[1]
+FIVE_KEYS = 'five "keys" <b>&'  #: a dataset's name that pages must show as text
+
+
+def press(*arguments) -> subprocess.CompletedProcess:
+    """`python -m kdlib.report run` at smoke budget."""
+    command = [sys.executable, "-m", "kdlib.report", "run", "--epochs=2", "--draft", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture(scope="session")
+def report_data(tmp_path_factory):
+    """A dataset of the known law, one of just five keys, and one that cannot be read."""
+    from kdlib import gaussians
+    from kdlib.datasets import save
+
+    folder = tmp_path_factory.mktemp("data")
+    save(folder / "near.pkl", gaussians.generate(0.5))
+    five = {key: value for key, value in gaussians.generate(1.0).arrays().items() if "test" not in key}
+    del five["d_valid"]
+    save(folder / f"{FIVE_KEYS}.pkl", five)
+    (folder / "broken.pkl").write_bytes(b"not a pickle")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(report_data, tmp_path_factory):
+    """The folder of a report on `report_data`: two seeds, two epochs."""
+    folder = tmp_path_factory.mktemp("out") / "reports"
+    done = press(f"--data={report_data}", f"--out={folder}", "--seeds=2")
+    assert done.returncode == 1, done.stderr
+    assert "broken" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return folder

@@ -311,7 +311,8 @@ def test_forest_fills_what_leaves_out_zero():
     assert "A: +0.0100 (+0.0050 to +0.0150), better; B: −0.0010 (−0.0040 to +0.0020), unclear" in plot.alt
     assert "95 % intervals" in plot.caption and "1 of 2" in plot.caption
     dots = [line for line in plot.figure.axes[0].lines if line.get_marker() == "o"]
-    assert [to_rgb(dot.get_markerfacecolor()) == (1, 1, 1) for dot in dots] == [False, True]
+    paper = plot.figure.axes[0].get_facecolor()[:3]
+    assert [to_rgb(dot.get_markerfacecolor()) == paper for dot in dots] == [False, True]
 
 
 def test_ladder_tells_each_gain():
@@ -339,7 +340,20 @@ def test_show_hands_over_figure_caption_and_alt(monkeypatch):
     from kdlib import show
 
     seen = []
-    monkeypatch.setattr(show, "figure", lambda *given: seen.append(given))
+    monkeypatch.setattr(show, "figure", lambda *given, **more: seen.append((given, more)))
     plot = plots.forest(FOREST)
-    plot.show()
-    assert seen == [(plot.figure, plot.caption, plot.alt)] and isinstance(plot.figure, Figure)
+    plot.show("results.csv")
+    ((given, more),) = seen
+    assert given == (plot.figure, plot.caption, plot.alt) and isinstance(plot.figure, Figure)
+    assert more["data"] == "results.csv"
+
+
+def test_on_dark_the_same_is_drawn_in_the_dark_pages_colours():
+    plot = plots.scatter(gaussians.generate(1.0))
+    dark = plot.on_dark()
+    assert sum(dark.get_facecolor()[:3]) < 0.5 < 2.5 < sum(plot.figure.get_facecolor()[:3])
+    for light_axes, dark_axes in zip(plot.figure.axes, dark.axes, strict=True):
+        assert light_axes.get_title() == dark_axes.get_title()
+        assert light_axes.spines["top"].get_visible() == dark_axes.spines["top"].get_visible() is False
+        assert len(light_axes.collections) == len(dark_axes.collections) > 0
+        assert sum(to_rgb(dark_axes.title.get_color())) > 2

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 
 import nbformat
@@ -26,6 +27,7 @@ RECORD = {
     "environment": {"python": "3.12", "versions": {"numpy": "2"}, "cpu": "CPU", "threads": 1, "platform": "Linux"},
     "git": {"commit": "a" * 40, "dirty": True},
 }
+SCRIPT = (pages.TEMPLATES / "page.js").read_text(encoding="utf-8")
 UP = {"up": "../index.html", "reports": []}
 
 
@@ -68,22 +70,36 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
         new_markdown_cell(r"$\href{javascript:alert(1)}{x}$ $\text{<script>alert(1)</script>}$ `<b>`"),
         new_code_cell(source, outputs=shown),
     )
-    assert not tree.xpath("//script | //iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
+    assert [script.text_content() for script in tree.xpath("//script")] == [SCRIPT]
+    assert not tree.xpath("//iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
     assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/png;base64,"]
     assert not re.search(r"url\(|@import", text.split("</style>")[0])
     assert all(re.match(r"#|\.\./|https:", link) for link in tree.xpath("//@href"))
     policy = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert policy.split(";")[3].split()[0] == "script-src" and policy.split(";")[3].count("'sha256-") == 1
     assert tree.text_content().count("<script>alert(1)</script>") >= 12
     assert text.startswith("<!DOCTYPE html>") and len(text) < 3_000_000
 
 
-def test_the_policy_allows_just_the_page_s_own_style():
+def test_the_policy_allows_just_the_page_s_own_style_and_script():
     import hashlib
 
     text, _ = page(new_markdown_cell("# T"))
-    style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
-    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in text.split("<style>")[0]
+    for tag in ("style", "script"):
+        own = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S)[1]
+        assert base64.b64encode(hashlib.sha256(own.encode()).digest()).decode() in text.split("<style>")[0]
+
+
+def test_an_explorer_s_data_cannot_end_its_element(shown):
+    show.explorer({"datasets": [{"name": f"</script>{HOSTILE}"}], "titles": {}, "colours": {}})
+    _, tree = page(new_code_cell("x", outputs=shown))
+    data, script = tree.xpath("//script")
+    assert data.get("type") == "application/json" and script.text_content() == SCRIPT
+    assert json.loads(data.text_content())["datasets"][0]["name"] == f"</script>{HOSTILE}"
+    shown.clear()
+    show.explorer({"datasets": []})
+    assert not shown
 
 
 def test_figures_and_tables_are_numbered_captioned_and_described(shown):
