@@ -7,14 +7,16 @@
 ## EPOCHS=          epochs of each training
 ## JOBS=            notebooks that run at once (as many as there are cores)
 ## SCHEDULER=       a dask scheduler that runs them, tcp://host:port (this machine)
+## VERIFY=          smoke: a quick draft, instead of the whole report
 ## PYTHON=python3   the Python that .venv is made from
-VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER PYTHON
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER VERIFY PYTHON
 DATA =
 OUT =
 SEEDS =
 EPOCHS =
 JOBS =
 SCHEDULER =
+VERIFY =
 PYTHON = python3
 
 # A value is text: it goes through the environment, is quoted where it is used, and nothing expands it.
@@ -32,15 +34,19 @@ need_python = command -v "$$PYTHON" >/dev/null || \
 python = @$(need_python); exec "$$PYTHON" -I -S tools/environment.py
 
 report = -m kdlib.report run --data="$${DATA:-data}"
+$(if $(filter-out smoke,$(VERIFY)),$(error VERIFY: expected smoke or nothing, got $(VERIFY)))
+which = $(if $(VERIFY),smoke,whole)
+again = $(if $(VERIFY),--draft --seeds=2 --epochs=2)
+kept = $(if $(VERIFY),reports/draft,reports)
 options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+"--jobs=$$JOBS"} \
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"}
 
 .DEFAULT_GOAL := help
-.PHONY: help report study smoke data lab open test lint bench lock clean
+.PHONY: help report study smoke verify reference data lab open test lint bench lock clean
 
 help: ## what can be made, and what can be set
 	@echo 'make TARGET [VARIABLE=value ...]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables, each with its value when it is not set:'
 	@awk '/^## / { print "  " substr($$0, 4) }' Makefile
 
@@ -52,6 +58,13 @@ study: ## the report, and all that is slow
 
 smoke: ## a draft of the report, reports/draft/index.html: everything runs, on too few seeds and epochs
 	$(python) $(report) --draft --out="$${OUT:-reports/draft}" --seeds=2 --epochs=2 $(options)
+
+verify: ## the report made anew, in reports/verify, and compared with the committed reference; or VERIFY=smoke
+	$(python) $(report) --out=reports/verify --force $(again) $(options)
+	$(python) -m kdlib.report verify reports/verify reports/reference/$(which)
+
+reference: ## the report in OUT becomes the reference, or with VERIFY=smoke the one in reports/draft
+	$(python) -m kdlib.report keep "$${OUT:-$(kept)}" reports/reference/$(which)
 
 data: ## the four datasets anew, in data/
 	$(python) -m kdlib.gaussians data

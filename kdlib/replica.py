@@ -174,7 +174,8 @@ def climb(problem: Problem) -> pd.DataFrame:
     tried = train(problem, variants(ALL, ALL - {Fault.ORDERED}), "explanations", keep_best=True)
     note("explanation", ["as in the original", "domains mixed"], accuracy(problem, tried.weights, split))
     note("explanation", ["best epoch selected", "both"], accuracy(problem, tried.best, split))
-    fewer = Problem(problem.dataset, replace(problem.study, seeds=min(LADDER_SEEDS, problem.study.seeds)))
+    study = replace(problem.study, seeds=min(LADDER_SEEDS, problem.study.seeds))
+    fewer = Problem(problem.dataset, study, problem.progress)
     rungs = ladder()
     for shared in dict.fromkeys(faults & {Fault.SIGMOID, Fault.FEW_UPDATES} for faults in rungs.values()):
         same = {label: f for label, f in rungs.items() if f & {Fault.SIGMOID, Fault.FEW_UPDATES} == shared}

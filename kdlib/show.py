@@ -80,6 +80,25 @@ def explorer(scenes: dict) -> None:
         publish_display_data({"text/plain": said, EXPLORER: scenes}, {"kdlib": {"kind": "explorer"}})
 
 
+def progress():
+    """For an interactive notebook: a bar for the training that runs, with the time left; it goes when that ends.
+
+    Returns what a `Problem` calls with the task, the epoch and the number of epochs.
+    """
+    from tqdm.auto import tqdm
+
+    bars = {}
+
+    def heard(task: str, epoch: int, epochs: int) -> None:
+        if task not in bars:
+            bars[task] = tqdm(total=epochs, desc=task, unit="epoch", leave=False)
+        bars[task].update(epoch - bars[task].n)
+        if epoch == epochs:
+            bars.pop(task).close()
+
+    return heard
+
+
 def literal(text) -> str:
     """`text` with Markdown's signs escaped: for names that come from outside, such as a file's."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&])", r"\\\1", " ".join(str(text).split()))

@@ -38,10 +38,10 @@ REPLICA = replica.ALL - {Fault.FEW_UPDATES}  #: the sweep's student, whose numbe
 class Suspects:
     """Populations of faulty students on one dataset."""
 
-    def __init__(self, dataset: Dataset, study: Study):
+    def __init__(self, dataset: Dataset, study: Study, progress=None):
         self.study = replace(study, seeds=min(study.seeds, SEEDS))
-        self.problem = Problem(dataset, self.study)
-        self.few = Problem(dataset, replace(study, seeds=min(study.seeds, RUNS)))
+        self.problem = Problem(dataset, self.study, progress)
+        self.few = Problem(dataset, replace(study, seeds=min(study.seeds, RUNS)), progress)
 
     def factorial(self) -> pd.DataFrame:
         """Every combination of the suspects: a bool column for each, `seed`, `accuracy` on the reported split."""

@@ -205,3 +205,12 @@ def test_an_output_that_is_not_as_show_gives_it_is_a_clear_error():
     output = new_output("display_data", data={"image/png": "not base64!"})
     with pytest.raises(pages.PageError, match="base64"):
         page(new_code_cell("x", outputs=[output]))
+
+
+def test_progress_in_a_notebook_tells_the_task_and_leaves_nothing(capfd):
+    heard = show.progress()
+    for task in ("ffnn", "teacher of domain 0"):
+        for epoch in range(1, 4):
+            heard(task, epoch, 3)
+    told = capfd.readouterr().err
+    assert "ffnn" in told and "teacher of domain 0" in told and "3/3" not in told.splitlines()[-1:]

@@ -1,4 +1,4 @@
-"""The press's command line: `run` brings a report up to date, `check` says what a dataset holds."""
+"""The press's command line: `run` a report, `check` a dataset, `keep` a report as the reference, `verify` another."""
 
 import argparse
 import ast
@@ -82,6 +82,29 @@ def check(given) -> int:
     return status
 
 
+def keep(given) -> int:
+    return _with_reference(lambda reference: print(reference.keep(given.out, given.reference)) or 0)
+
+
+def verify(given) -> int:
+    def compared(reference) -> int:
+        agrees, lines = reference.compare(given.out, given.reference)
+        print(*lines, sep="\n")
+        print(f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}")
+        return 0 if agrees else FAILED
+
+    return _with_reference(compared)
+
+
+def _with_reference(act) -> int:
+    from kdlib.report import reference
+
+    try:
+        return act(reference)
+    except reference.NoReference as error:
+        return _error(error)
+
+
 def _described(path, data) -> str:
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
     counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items() if split is not None)
@@ -93,7 +116,7 @@ def _described(path, data) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
-    actions = parser.add_subparsers(required=True, metavar="run | check", parser_class=Parser)
+    actions = parser.add_subparsers(required=True, metavar="run | check | keep | verify", parser_class=Parser)
 
     runner = actions.add_parser("run", help="bring the report up to date", description=run.__doc__)
     runner.set_defaults(act=run)
@@ -122,6 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     checker = actions.add_parser("check", help="say what a dataset holds, or why it is refused")
     checker.set_defaults(act=check)
     checker.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a pickle")
+
+    for act, said in (
+        (keep, "make a report the reference that others are compared with"),
+        (verify, "compare a report with the reference, metric by metric"),
+    ):
+        parser_of = actions.add_parser(act.__name__, help=said)
+        parser_of.set_defaults(act=act)
+        parser_of.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report")
+        parser_of.add_argument("reference", type=Path, metavar="REFERENCE", help="the folder of the reference")
     return parser
 
 

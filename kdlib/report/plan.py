@@ -17,7 +17,16 @@ from kdlib.report.execute import Job
 from kdlib.study import Study
 
 OWN = ("dataset", "output", "draft")  #: the template's parameters that are the press's
-RESERVED = {"index", "results", "summary", "table", "manifest", "reference", "draft"}  #: and these with any ending
+RESERVED = {
+    "index",
+    "results",
+    "summary",
+    "table",
+    "manifest",
+    "reference",
+    "draft",
+    "verify",
+}  #: and these with any ending
 
 
 class RequestError(Exception):
