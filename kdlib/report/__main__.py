@@ -82,6 +82,24 @@ def check(given) -> int:
     return status
 
 
+def convert(given) -> int:
+    from kdlib import datasets, tables
+    from kdlib.report.progress import shown
+
+    try:
+        arrays, meanings = tables.arrays(tables.read(given.table), given.label, given.domain, given.split)
+        datasets.save(given.dataset, arrays)
+    except datasets.DataContractError as error:
+        text = " ".join(str(error).split())
+        return _error(text if text.startswith(given.table.name) else f"{given.table.name}: {text}", FAILED)
+    except OSError as error:
+        return _error(f"{error.filename}: {error.strerror}", FAILED)
+    for column, names in meanings.items():
+        print(shown(f"{column}: {', '.join(f'{i} is {name}' for i, name in enumerate(names))}"))
+    print(shown(_described(given.dataset, datasets.load(given.dataset))))
+    return 0
+
+
 def keep(given) -> int:
     return _with_reference(lambda reference: print(reference.keep(given.out, given.reference)) or 0)
 
@@ -116,7 +134,7 @@ def _described(path, data) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
-    actions = parser.add_subparsers(required=True, metavar="run | check | keep | verify", parser_class=Parser)
+    actions = parser.add_subparsers(required=True, metavar="run | check | convert | keep | verify", parser_class=Parser)
 
     runner = actions.add_parser("run", help="bring the report up to date", description=run.__doc__)
     runner.set_defaults(act=run)
@@ -145,6 +163,13 @@ def _parser() -> argparse.ArgumentParser:
     checker = actions.add_parser("check", help="say what a dataset holds, or why it is refused")
     checker.set_defaults(act=check)
     checker.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a pickle")
+
+    converter = actions.add_parser("convert", help="turn a CSV file into a dataset")
+    converter.set_defaults(act=convert)
+    converter.add_argument("table", type=Path, metavar="CSV", help="a header, and a row per sample")
+    converter.add_argument("dataset", type=Path, metavar="PICKLE", help="what to write, as data/mine.pkl")
+    for role, what in (("label", "the class"), ("domain", "the domain"), ("split", "train, valid or test")):
+        converter.add_argument(f"--{role}", default=role, metavar="COLUMN", help=f"the column of {what} ({role})")
 
     for act, said in (
         (keep, "make a report the reference that others are compared with"),
