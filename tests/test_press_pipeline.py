@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,6 +198,52 @@ def test_results_cannot_be_published_elsewhere(tmp_path):
     for name in ("../out.csv", "/etc/x", "a/../../b"):
         with pytest.raises(publish.PublishError, match="cannot publish"):
             publish.good(tmp_path / "out", "a", {name: b""}, {}, record)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_the_last_good_report_as_it_was(tmp_path, small_disk):
+    templates(tmp_path / "notebooks")
+    for number, name in enumerate("ab"):
+        dataset(tmp_path / "data" / f"{name}.pkl", number)
+    command = [sys.executable, "-m", "kdlib.report", "run", f"--data={tmp_path / 'data'}", "--jobs=1", "--epochs=1",
+               f"--notebooks={tmp_path / 'notebooks'}", f"--out={small_disk / 'out'}"]  # fmt: skip
+
+    def run(seeds):
+        return subprocess.run([*command, f"--seeds={seeds}"], capture_output=True, text=True, timeout=120)
+
+    (tmp_path / "data" / "b.pkl").rename(tmp_path / "b")
+    assert run(1).returncode == 0  # one dataset has room
+    before = files(small_disk / "out" / "a")
+    (tmp_path / "b").rename(tmp_path / "data" / "b.pkl")
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"0" * 512):
+            pass
+    done = run(2)
+    assert done.returncode == 1
+    assert "a: failed: out: cannot write to" in done.stderr and "No space left on device" in done.stderr
+    assert "b: failed" in done.stderr and "Traceback" not in done.stderr
+    assert files(small_disk / "out" / "a") == before
+    assert not list((small_disk / "out").glob(".publishing-*"))
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=10m", small_disk], check=True)
+    assert run(2).returncode == 0
+    assert files(small_disk / "out" / "a") != before
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

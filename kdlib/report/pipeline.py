@@ -89,7 +89,11 @@ class _Press:
         from kdlib.report import html
 
         content = html.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
-        publish.page(self.request.out, run.name, run.page, content)
+        try:
+            publish.page(self.request.out, run.name, run.page, content)
+        except publish.PublishError as error:
+            self.problems[run.title] = f"failed: {error}"
+            return
         self.display.say(f"{run.title}: page rendered anew")
         self.busy = True
 
@@ -109,8 +113,9 @@ class _Press:
         if outcome.status == "ok":
             record |= self._publish_good(run, outcome, record)
         if record["status"] != "ok":
-            publish.failed(self.request.out, run.name, outcome.notebook, record)
             self.problems[run.title] = f"{record['status']}: {record['reason']}"
+            with contextlib.suppress(publish.PublishError):  # there is no room for the record either
+                publish.failed(self.request.out, run.name, outcome.notebook, record)
         self.display.ended(run.title, record["status"], record["reason"], outcome.seconds)
 
     def _publish_good(self, run, outcome, record) -> dict:

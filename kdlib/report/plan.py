@@ -165,8 +165,10 @@ def summary_of(request: Request, names: list[str], notebook: bytes) -> Run:
     """The summary of this run's datasets; it gets the manifests of all, and the results of good ones."""
     inputs = {}
     for name in names:
-        record = manifest.read(request.out / name) or {}
-        files = record.get("files", {}) if record.get("status") == "ok" else {}
+        record = manifest.read(request.out / name)
+        if record is None:  # not even that it failed could be written
+            continue
+        files = record.get("files", {}) if record["status"] == "ok" else {}
         for file in (manifest.FILE, *files):
             if not file.endswith(".ipynb"):
                 inputs[f"{name}/{file}"] = (request.out / name / file).read_bytes()

@@ -66,18 +66,22 @@ def _put(out, name, files, gone, record):
         parts = PurePosixPath(file).parts
         if not parts or ".." in parts or file.startswith("/") or (folder / file).is_dir():
             raise PublishError(f"{name or 'summary'}: cannot publish a file under the name {file!r}")
-    staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=out))
+    # The manifest comes last.
+    contents = files | ({} if record is None else {manifest.FILE: manifest.content(record)})
+    staging = None
     try:
-        for number, content in enumerate(files.values()):
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=out))
+        for number, (file, content) in enumerate(
+            contents.items()
+        ):  # all that needs room on the disk, before any change
             (staging / str(number)).write_bytes(content)
-        for number, file in enumerate(files):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staging / str(number), folder / file)
         for file in gone:
             (folder / file).unlink(missing_ok=True)
-        if record is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            (staging / manifest.FILE).write_bytes(manifest.content(record))
-            os.replace(staging / manifest.FILE, folder / manifest.FILE)
+        for number, file in enumerate(contents):
+            os.replace(staging / str(number), folder / file)
+    except OSError as error:
+        raise PublishError(f"out: cannot write to {str(folder)!r}: {error.strerror}; what was there is whole") from None
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
