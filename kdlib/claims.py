@@ -147,7 +147,7 @@ def overview(runs: Reports) -> str:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
     tables = comparisons(runs)
     sentences = [
-        _across(tables, "kd_best", "A student **taught by three kernel machines**, one per domain,"),
+        _across(tables, "kd_best", "A student **taught by kernel machines**, one per domain,"),
         _across(tables, "kd_original", "The student **built as in the original**"),
         _across(tables, "kd_routed", "**With its faults mended**, each sample taught by its own domain's network, it"),
         _across(tables, "kd_gated", "Taught by those networks **weighed by how probable their domain is**, it"),

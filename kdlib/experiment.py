@@ -90,6 +90,9 @@ class Experiment:
         if METHODS[name].fresh_only and self.problem.distance is None:
             self.left_out[name] = "the law of these data is not known"
             return None
+        if METHODS[name].several and self.problem.domains == 1:
+            self.left_out[name] = "there is one domain"
+            return None
         self.trained[name] = trained = METHODS[name].run(self.problem)
         for split_name, split in self.problem.splits.items():
             if trained.told_domain and split.d is None:
@@ -155,8 +158,13 @@ class Experiment:
         return {n: title for n, title in self.titles.items() if n != "bayes" and not self.trained[n].told_domain}
 
     def curves(self, *names: str) -> dict[str, Fit]:
-        """How the networks of some methods that predict were trained."""
-        return {name: next(iter(self.trained[name].fits.values())) for name in names}
+        """How the networks of some methods that predict were trained; of those that ran."""
+        return {name: next(iter(self.trained[name].fits.values())) for name in names if name in self.trained}
+
+    def reasons(self) -> pd.DataFrame:
+        """Methods that were left out, or not scored on a split, and why."""
+        rows = {METHODS[name].title: reason for name, reason in self.left_out.items()}
+        return pd.DataFrame({"reason": pd.Series(rows, dtype=str)}).rename_axis("method")
 
     def describe(self, split: str) -> str:
         """A split in words: `the 300 test points`."""

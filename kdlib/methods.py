@@ -43,6 +43,7 @@ class Method:
     title: str  #: in tables and figures
     run: Callable[[Problem], Trained]
     fresh_only: bool = False  #: needs the law of the data
+    several: bool = False  #: makes sense with several domains only
 
     @property
     def what(self) -> str:
@@ -100,7 +101,7 @@ def ffnn(problem: Problem) -> Trained:
     return student(problem, problem.direct)
 
 
-@method("FFNN, domains in order")
+@method("FFNN, domains in order", several=True)
 def ffnn_ordered(problem: Problem) -> Trained:
     """The same, but each epoch visits the domains one after the other: the control for order."""
     return student(problem, problem.fit("ffnn_ordered", (problem.labels,), batches=problem.in_order()))
@@ -113,7 +114,7 @@ def ffnn_smoothed(problem: Problem) -> Trained:
     return student(problem, problem.fit("ffnn_smoothed", (labels,)))
 
 
-@method("FFNN, two heads")
+@method("FFNN, two heads", several=True)
 def ffnn_two_heads(problem: Problem) -> Trained:
     """The same with a second head that learns the domain beside the label."""
     return student(problem, problem.two_heads)
@@ -130,7 +131,7 @@ def teachers(problem: Problem) -> Trained:
     return Trained(log_probabilities, fits, teacher_updates(problem), told_domain=True)
 
 
-@method("FFNN, told the domain")
+@method("FFNN, told the domain", several=True)
 def ffnn_told(problem: Problem) -> Trained:
     """A network that sees the domain beside the point: another task, and a category of its own."""
 
@@ -156,7 +157,7 @@ def kd_routed(problem: Problem) -> Trained:
     return taught(problem, "kd_routed", lambda x, d: distillation.routed(problem.teacher_logits(x), d))
 
 
-@method("KD, mean of probabilities")
+@method("KD, mean of probabilities", several=True)
 def kd_mean(problem: Problem) -> Trained:
     """Taught by the plain mean of the teachers' probabilities, as if each knew all domains (You et al. 2017)."""
 
@@ -166,7 +167,7 @@ def kd_mean(problem: Problem) -> Trained:
     return taught(problem, "kd_mean", target, teacher=target)
 
 
-@method("KD, mean of logits")
+@method("KD, mean of logits", several=True)
 def kd_mean_logits(problem: Problem) -> Trained:
     """Taught by the mean of the teachers' logits, a common slip for the mean of probabilities."""
 
@@ -176,7 +177,7 @@ def kd_mean_logits(problem: Problem) -> Trained:
     return taught(problem, "kd_mean_logits", target, teacher=target)
 
 
-@method("KD, weighted by entropy")
+@method("KD, weighted by entropy", several=True)
 def kd_entropy(problem: Problem) -> Trained:
     """Teachers weigh more where they are surer: weights softmax(-entropy) per sample."""
 
@@ -187,7 +188,7 @@ def kd_entropy(problem: Problem) -> Trained:
     return taught(problem, "kd_entropy", target, teacher=target)
 
 
-@method("KD, weighted by labels (CA-MKD)")
+@method("KD, weighted by labels (CA-MKD)", several=True)
 def kd_confidence(problem: Problem) -> Trained:
     """Teachers weigh more where they are right about the label (CA-MKD, Zhang et al. 2022, eq. 3)."""
 
@@ -198,7 +199,7 @@ def kd_confidence(problem: Problem) -> Trained:
     return taught(problem, "kd_confidence", target)
 
 
-@method("KD, gated")
+@method("KD, gated", several=True)
 def kd_gated(problem: Problem) -> Trained:
     """Taught by sum_k P(k | x) T_k(x), with P(k | x) from the domain head of the two-headed network."""
 
@@ -211,7 +212,7 @@ def kd_gated(problem: Problem) -> Trained:
     )  # fmt: skip
 
 
-@method("KD, true gate", fresh_only=True)
+@method("KD, true gate", fresh_only=True, several=True)
 def kd_gated_true(problem: Problem) -> Trained:
     """The same with the true P(k | x): what a better gate could give."""
 

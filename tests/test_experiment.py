@@ -195,3 +195,14 @@ def test_predictions_do_not_depend_on_the_scale_of_a_call(experiment):
     weights = experiment.trained["ffnn"].fits["student"].weights
     x = experiment.problem.x
     np.testing.assert_allclose(predict(weights, x)[:, :7], predict(weights, x[:7]), rtol=1e-5, atol=1e-6)
+
+
+def test_of_one_domain_what_makes_no_sense_is_left_out_with_a_reason():
+    experiment = Experiment(other_data(domains=1), STUDY)
+    for name in ("ffnn", "ffnn_two_heads", "kd_routed", "kd_gated"):
+        experiment.run(name)
+    assert set(experiment.trained) == {"ffnn", "kd_routed"}
+    assert set(experiment.curves("ffnn", "ffnn_two_heads", "kd_gated")) == {"ffnn"}
+    reasons = experiment.reasons()["reason"]
+    assert reasons["KD, gated"] == reasons["FFNN, two heads"] == "there is one domain"
+    assert set(experiment.results.method) == {"ffnn", "kd_routed"}
