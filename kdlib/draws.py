@@ -77,8 +77,8 @@ def run(problem: Problem) -> pd.DataFrame:
     ways += [(GIVEN, problem, *way) for way in methods.items()] + [(DRAWN, draws, *way) for way in methods.items()]
     frames = []
     for training, population, name, method in ways:
-        log_p = method(population).log_probabilities(fresh.x, None)
-        scores = results.score(problem.dataset.name, name, "fresh", log_p, fresh.y, fresh.d)
+        tally = results.tally(fresh, method(population).log_probabilities)
+        scores = results.frame(problem.dataset.name, name, "fresh", tally)
         frames.append(scores.assign(training=training)[COLUMNS])
     return pd.concat(frames, ignore_index=True)
 

@@ -98,11 +98,10 @@ class Experiment:
             if trained.told_domain and split.d is None:
                 self.left_out[name] = f"the {split_name} split does not tell the domain"
                 continue
-            log_p = trained.log_probabilities(split.x, split.d)
-            taught = None if trained.teacher is None else trained.teacher(split.x, split.d)
-            self._scores.append(results.score(self.dataset.name, name, split_name, log_p, split.y, split.d, taught))
+            tally = results.tally(split, trained.log_probabilities, trained.teacher)
+            self._scores.append(results.frame(self.dataset.name, name, split_name, tally))
             if split_name == self.problem.reported:
-                self._bins[name] = [values.mean(axis=0) for values in metrics.reliability(log_p, split.y)]
+                self._bins[name] = [values.mean(axis=0) for values in tally.reliability()]
         if not trained.told_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
         return trained

@@ -6,38 +6,44 @@ all, 0, 1, ... Leaves out what the numbers mean.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kdlib.datasets import Dataset, Split
-from kdlib.metrics import METRICS, agreement
+from kdlib.metrics import Tally
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
 SEAL = "sealed.json"
+BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
 
 
-def score(dataset: str, method: str, split: str, log_p, y, d=None, taught=None) -> pd.DataFrame:
-    """Every metric of a population on a split, overall and, where domains are known, accuracy in each.
-
-    log_p: (member, n, classes); y and d: (n,).
-    """
-    rows = [("all", name, metric(log_p, y)) for name, metric in METRICS.items()]
-    if taught is not None:
-        rows.append(("all", "agreement", agreement(log_p, taught)))
-    for k in [] if d is None else np.unique(d):
-        rows.append((str(k), "accuracy", METRICS["accuracy"](log_p[:, d == k], y[d == k])))
+def frame(dataset: str, method: str, split: str, tally: Tally) -> pd.DataFrame:
+    """Every metric of a population on a split, overall and, where domains are known, accuracy in each."""
     return pd.concat(
         [
             pd.DataFrame({
                 "dataset": dataset, "method": method, "seed": np.arange(len(values)),
                 "split": split, "domain": domain, "metric": metric, "value": values,
             })
-            for domain, metric, values in rows
+            for (domain, metric), values in tally.values().items()
         ],
         ignore_index=True,
     )[COLUMNS]  # fmt: skip
+
+
+def tally(split: Split, log_probabilities: Callable, taught: Callable | None = None) -> Tally:
+    """Scores a population on a split, block by block.
+
+    log_probabilities, taught: functions of points (n, features) and domains (n,) or None, as in `methods.Trained`.
+    """
+    found = Tally()
+    for start in range(0, len(split), BLOCK):
+        part = split.take(slice(start, start + BLOCK))
+        found.add(log_probabilities(part.x, part.d), part.y, part.d, taught and taught(part.x, part.d))
+    return found
 
 
 def select(results: pd.DataFrame, metric: str = "accuracy", domain: str = "all", **equal) -> pd.DataFrame:

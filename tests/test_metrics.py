@@ -48,3 +48,24 @@ def test_agreement_is_one_with_itself_and_ignores_what_is_right():
     np.testing.assert_array_equal(metrics.agreement(LOG_P, LOG_P), 1)
     other = np.roll(LOG_P, 1, axis=2)
     np.testing.assert_array_equal(metrics.agreement(LOG_P, other), 0)
+
+
+def test_a_tally_of_blocks_is_that_of_the_whole():
+    rng = np.random.default_rng(3)
+    log_p = np.log(rng.dirichlet(np.ones(3), (2, 500)))
+    taught = np.log(rng.dirichlet(np.ones(3), (1, 500)))
+    y, d = rng.integers(0, 3, 500), rng.integers(0, 2, 500)
+    tally = metrics.Tally()
+    for rows in np.split(np.arange(500), [7, 8, 300]):
+        tally.add(log_p[:, rows], y[rows], d[rows], taught[:, rows])
+    values = tally.values()
+    assert list(values) == [("all", m) for m in ("accuracy", "nll", "ece", "agreement")] + [
+        (k, "accuracy") for k in "01"
+    ]
+    np.testing.assert_allclose(values["all", "accuracy"], metrics.accuracy(log_p, y))
+    np.testing.assert_allclose(values["all", "nll"], metrics.nll(log_p, y))
+    np.testing.assert_allclose(values["all", "ece"], metrics.expected_calibration_error(log_p, y))
+    np.testing.assert_allclose(values["all", "agreement"], metrics.agreement(log_p, taught))
+    np.testing.assert_allclose(values["1", "accuracy"], metrics.accuracy(log_p[:, d == 1], y[d == 1]))
+    for ours, theirs in zip(tally.reliability(), metrics.reliability(log_p, y), strict=True):
+        np.testing.assert_allclose(ours, theirs)

@@ -1,6 +1,7 @@
 """The reference: the same bits here, the same means elsewhere, and what drifted by its name."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,16 @@ def test_the_command_says_the_verdict_by_its_status(tmp_path, kept, capsys):
     assert f"agrees with {kept}" in capsys.readouterr().out
     assert main(["verify", str(made(tmp_path / "other", shift=0.01)), str(kept)]) == 1
     assert "does not agree" in capsys.readouterr().out
+
+
+def test_readme_tells_what_the_reference_holds():
+    root = Path(__file__).parents[1]
+    titles = {
+        "ffnn": "trained directly", "kd_original": "student as in the original", "kd_routed": "its faults mended",
+        "kd_gated": "taught through a gate", "kd_best": "taught by kernel machines", "bayes": "best possible",
+    }  # fmt: skip
+    table = reference.answer(root / "reports" / "reference" / "whole", titles)
+    assert table in (root / "README.md").read_text(encoding="utf-8"), f"README's table should be:\n{table}"
 
 
 def test_of_a_whole_report_the_pictures_are_kept_too(tmp_path):
