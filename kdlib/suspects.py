@@ -30,7 +30,7 @@ SUSPECTS = (*(str(fault) for fault in Fault if fault != Fault.CONSTANT_RATE), UN
 EXPLANATIONS = (str(Fault.ORDERED), UNSELECTED)  #: the original's own
 TEMPERATURES = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 ALPHAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
-PARTS = (25, 30, 35, 40, 45, 50, 75, 100, 150, 300)  #: epochs of the sweep, where the study has 300
+PARTS = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 75, 100, 150, 300)  #: epochs of the sweep, where the study has 300
 MENDED = frozenset({Fault.CONSTANT_RATE})
 REPLICA = replica.ALL - {Fault.FEW_UPDATES}  #: the sweep's student, whose number of epochs is swept
 
