@@ -6,6 +6,7 @@ split's mean and deviation. Leaves out what a method does with it all: `methods`
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -130,6 +131,13 @@ class Problem:
             )
             for k, rows in enumerate(self.domain_rows)
         ]  # fmt: skip
+
+    def first(self, seeds: int) -> "Problem":
+        """The same problem with its first seeds only; teachers that are trained already are not trained again."""
+        few = Problem(self.dataset, replace(self.study, seeds=min(seeds, self.study.seeds)), self.progress)
+        if "teachers" in self.__dict__:
+            few.teachers = [replace(fit, weights=[w[:seeds] for w in fit.weights]) for fit in self.teachers]
+        return few
 
     def teacher_logits(self, x: np.ndarray) -> np.ndarray:
         """What each teacher says of points in features' own units (n, features): (domain, member, n, classes)."""

@@ -85,6 +85,10 @@ def settings(problem: Problem, variants: Sequence[Variant]) -> dict[str, np.ndar
 def soft_targets(problem: Problem, variants: Sequence[Variant]) -> tuple[np.ndarray, int]:
     """What its own domain's teacher, softened, says of each training sample (member, n, classes); teachers' updates."""
     kinds = list(dict.fromkeys(variant.faults - NOT_TEACHERS for variant in variants))
+    if kinds == [frozenset()]:  # they are the teachers of all other students
+        says = distillation.routed(problem.teacher_logits(problem.train.x), problem.train.d)
+        softened = [distillation.soften(says, variant.temperature) for variant in variants]
+        return np.concatenate(softened), sum(fit.updates for fit in problem.teachers)
     as_teachers = [Variant(kind, temperature=1.0, alpha=1.0) for kind in kinds]
     says = np.empty((len(problem.train), len(kinds) * problem.study.seeds, problem.classes))
     updates = 0
@@ -174,9 +178,9 @@ def climb(problem: Problem) -> pd.DataFrame:
     tried = train(problem, variants(ALL, ALL - {Fault.ORDERED}), "explanations", keep_best=True)
     note("explanation", ["as in the original", "domains mixed"], accuracy(problem, tried.weights, split))
     note("explanation", ["best epoch selected", "both"], accuracy(problem, tried.best, split))
-    study = replace(problem.study, seeds=min(LADDER_SEEDS, problem.study.seeds))
-    fewer = Problem(problem.dataset, study, problem.progress)
-    rungs = ladder()
+    fewer, rungs = problem.first(LADDER_SEEDS), ladder()
+    note("ladder", ["as in the original"], accuracy(problem, tried.weights, split)[:1, : fewer.study.seeds])
+    del rungs["as in the original"]
     for shared in dict.fromkeys(faults & {Fault.SIGMOID, Fault.FEW_UPDATES} for faults in rungs.values()):
         same = {label: f for label, f in rungs.items() if f & {Fault.SIGMOID, Fault.FEW_UPDATES} == shared}
         fit = train(fewer, variants(*same.values()), "ladder")

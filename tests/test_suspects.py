@@ -201,3 +201,24 @@ def test_it_runs_where_nothing_is_published_and_there_is_one_domain(tmp_path, mo
     assert "sealed" in why.write({"map": sweep}, tmp_path)
     assert (tmp_path / "map.csv").is_file()
     assert suspects.Suspects(gaussians.generate(1.0), STUDY).problem.distance in suspects.PUBLISHED
+
+
+def test_mended_teachers_are_those_of_all_other_students_also_of_fewer_seeds():
+    problem = Problem(other_data(), replace(STUDY, seeds=3))
+    fresh, _ = replica.soft_targets(Problem(other_data(), replace(STUDY, seeds=2)), [Variant(frozenset(), 2.0, 0.5)])
+    assert len(problem.teachers) == problem.domains
+    few = problem.first(2)
+    assert few.teachers[0].weights[0].shape[0] == few.study.seeds == 2
+    reused, _ = replica.soft_targets(few, [Variant(frozenset(), 2.0, 0.5)])
+    np.testing.assert_allclose(reused, fresh, atol=1e-5)
+
+
+def test_the_ladder_begins_at_the_replica_and_ends_at_the_mended_student():
+    problem = Problem(gaussians.generate(1.0), replace(STUDY, seeds=2))
+    rungs = replica.climb(problem)
+    ladder = rungs[rungs.what == "ladder"].pivot(index="seed", columns="label", values="accuracy")
+    assert list(rungs[rungs.what == "ladder"]["label"].unique()) == list(replica.ladder())
+    split = problem.splits[problem.reported]
+    for label, name in (("as in the original", "kd_original"), ("without no T²", "kd_routed")):
+        log_p = METHODS[name].run(problem).log_probabilities(split.x)
+        np.testing.assert_allclose(ladder[label], metrics.accuracy(log_p, split.y), atol=5e-4)
