@@ -83,12 +83,17 @@ def seal(output) -> str:
     return f"sealed: {', '.join(hashes)}"
 
 
+def _is_report(folder: Path) -> bool:
+    """Whether a folder is not a dataset's but a report of its own, as `reports/draft` is."""
+    return (folder / "summary.ipynb").is_file()
+
+
 class Reports:
     """What runs left in a folder of reports: each dataset's manifest, results and maps."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        manifests = sorted(self.folder.glob("*/manifest.json"))
+        manifests = [path for path in sorted(self.folder.glob("*/manifest.json")) if not _is_report(path.parent)]
         self.manifests = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in manifests}
         self.good = [name for name, manifest in self.manifests.items() if manifest["status"] == "ok"]
 

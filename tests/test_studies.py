@@ -77,6 +77,12 @@ def test_without_studies_the_summary_says_how_to_get_them(folder):
         assert table(runs).empty
 
 
+def test_a_draft_in_the_folder_is_no_dataset(folder):
+    put(folder, "draft")
+    (folder / "draft" / "summary.ipynb").write_text("{}")
+    assert Reports(folder).good == list(NAMES)
+
+
 def test_a_failed_study_counts_as_none(folder):
     put(folder, NAMES[0], "why", factorial=factorial(0.1))
     put(folder, NAMES[1], "why", status="failed", factorial=factorial(0.1))

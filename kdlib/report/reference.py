@@ -104,9 +104,8 @@ def _record(out: Path) -> dict:
     record = manifest.read(out)
     if record is None or record["status"] != "ok":
         raise NoReference(f"there is no good report in {str(out)!r}: `make report` makes one")
-    names = sorted(path.parent.name for path in out.glob("*/manifest.json"))
-    runs = {name: manifest.read(out / name) for name in names}
-    bad = [name for name, run in runs.items() if run is None or run["status"] != "ok"]
+    runs = results.Reports(out).manifests
+    bad = [name for name, run in runs.items() if run["status"] != "ok"]
     if bad or not runs:
         raise NoReference(f"the report in {str(out)!r} is not whole: {', '.join(bad) or 'no datasets'}")
     return {
