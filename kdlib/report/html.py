@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
@@ -67,6 +68,7 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
         "blocks": blocks,
         "contents": [entry for entry in markdown.outline.entries if entry["level"] <= 3],
         "links": links,
+        "groups": [list(group) for _, group in groupby(links["reports"], lambda run: run["name"].partition("/")[0])],
         "record": record,
         "started": datetime.fromisoformat(record["started"]),
         "code_digest": manifest.code_digest(record["hashes"].get("code")),
