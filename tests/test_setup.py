@@ -310,6 +310,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(checkout):
         "EPOCHS",
         "JOBS",
         "SCHEDULER",
+        "VERIFY",
         "PYTHON",
     ]
     assert make(checkout, "help").stdout == run.stdout
@@ -323,6 +324,21 @@ def test_the_report_by_default(checkout):
     draft = [*script, "--draft", "--out=reports/draft", "--seeds=2", "--epochs=2"]
     assert make(checkout, "smoke").stdout.splitlines() == draft
     assert make(checkout, "smoke", "SEEDS=3").stdout.splitlines() == [*draft, "--seeds=3"]
+
+
+def test_verify_makes_the_report_anew_and_compares_it(checkout):
+    script = ["-I", "-S", "tools/environment.py", "-m", "kdlib.report"]
+    run = [*script, "run", "--data=data", "--out=reports/verify", "--force"]
+    compared = [*script, "verify", "reports/verify", "reports/reference/whole"]
+    assert make(checkout, "verify").stdout.splitlines() == [*run, *compared]
+    smoke = [*run, "--draft", "--seeds=2", "--epochs=2", *compared[:-1], "reports/reference/smoke"]
+    assert make(checkout, "verify", "VERIFY=smoke").stdout.splitlines() == smoke
+    kept = [*script, "keep", "reports/draft", "reports/reference/smoke"]
+    assert make(checkout, "reference", "VERIFY=smoke").stdout.splitlines() == kept
+    for value in ("yes", "$(shell touch pwned)", "`touch pwned`"):
+        wrong = make(checkout, "verify", f"VERIFY={value}")
+        assert wrong.returncode and f"expected smoke or nothing, got {value}" in wrong.stderr
+    assert not (checkout / "pwned").exists()
 
 
 NASTY = [
