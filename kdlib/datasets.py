@@ -9,6 +9,7 @@ Leaves out missing values, text, weights, and several labels per sample.
 """
 
 import difflib
+import hashlib
 import os
 import pickle
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kdlib import pickles
-from kdlib.pickles import DataContractError, UnsafePickleError
+from kdlib import files, pickles
+from kdlib.files import DataContractError, UnsafePickleError
+from kdlib.inert import shown
 
-__all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "save"]
+__all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "loads", "save"]
 
 REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
 OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
@@ -113,11 +115,13 @@ def load(path) -> Dataset:
     Raises `DataContractError` for data that do not keep the contract, `UnsafePickleError` for a file
     that is more than data; each message begins with the file's name.
     """
-    arrays, sha256 = pickles.read(path)
-    try:
-        return from_arrays(Path(path).stem, arrays, sha256)
-    except DataContractError as error:
-        raise DataContractError(f"{Path(path).name}: {error}") from None
+    return loads(path, files.content(path))
+
+
+def loads(path, content: bytes) -> Dataset:
+    """The dataset in the bytes of a pickle, whose path names it; errors are those of `load`."""
+    with files.about(path):
+        return from_arrays(Path(path).stem, pickles.loads(content), hashlib.sha256(content).hexdigest())
 
 
 def save(path, data: Dataset | Mapping) -> None:
@@ -184,9 +188,9 @@ def _check_keys(arrays):
     if has_test and not {"x_test", "y_test"} <= set(has_test):
         missing += [key for key in ("x_test", "y_test") if key not in has_test]
     slips = {key: near for key, near in slips.items() if near not in arrays}
-    hints = "".join(f"; rename {pickles.shown(str(key))} to {near}" for key, near in slips.items())
+    hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in slips.items())
     if missing:
-        got = ", ".join(pickles.shown(str(key)) for key in list(arrays)[:12]) or "no keys"
+        got = ", ".join(shown(str(key)) for key in list(arrays)[:12]) or "no keys"
         raise DataContractError(f"missing {', '.join(missing)}; expected {', '.join(REQUIRED)}; got {got}{hints}")
     if hints:  # a slip in an optional key must not quietly change what is reported
         raise DataContractError(f"a key looks like a slip{hints}, or call it something else if it is not meant")

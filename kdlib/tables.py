@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib.pickles import DataContractError, shown
+from kdlib.files import DataContractError
+from kdlib.inert import shown
 
 SPLITS = ("train", "valid", "test")
 

@@ -3,7 +3,9 @@
 Each is bytes by name. None is to be given to `pickle.load`.
 """
 
+import bz2
 import gzip
+import lzma
 import pickle
 import struct
 
@@ -192,6 +194,9 @@ def hostile() -> dict[str, bytes]:
         "json": b'{"x_train": [[1.0]]}',
         "gzip": gzip.compress(pickle.dumps({"x": np.zeros(3)})),
         "npz": b"PK\x03\x04" + bytes(100),
+        "python_2": b"\x80\x02}U\x07x_trainK\x01s.",
+        "bz2": bz2.compress(pickle.dumps({"x": np.zeros(3)})),
+        "xz": lzma.compress(pickle.dumps({"x": np.zeros(3)})),
         "npy": b"\x93NUMPY\x01\x00" + bytes(100),
         "zeros": bytes(1_000_000),
         "marks_in_text": b"(" * 7 + b"V" + b"x" * 1_000_000,
