@@ -32,8 +32,8 @@ EXPERIMENT = (
     WRITE
     + """
 if "slow" in dataset:
-    import time
-    time.sleep(60)
+    import os, time
+    time.sleep(float(os.environ.get("SLOW", 60)))
 if "crash" in dataset or seeds == 13:
     raise ValueError("boom <script>alert(1)</script>")"""
 )
@@ -44,6 +44,11 @@ for path in sorted(pathlib.Path(reports).rglob("manifest.json")):
     print(record["name"], record["status"], record["reason"], sorted(p.name for p in path.parent.iterdir()))
 (pathlib.Path(output) / "results.csv").write_text("all")
 (pathlib.Path(output) / "table.csv").write_text("table")"""
+
+
+def files(folder) -> dict[str, bytes]:
+    """Content by relative name of all files below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", seal: str = SEAL) -> bytes:

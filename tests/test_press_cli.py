@@ -33,8 +33,9 @@ def answers(capsys, *arguments):
         (["--jobs=0"], "jobs: expected a whole number of at least 1, got 0"),
         (["--timeout=soon"], "timeout: expected a number of seconds of at least 1, got 'soon'"),
         (["--sedes=3"], "unrecognized arguments: --sedes=3"),
-        (["--data=nowhere"], "data: expected a folder of *.pkl files, got 'nowhere', which is not there"),
-        (["--data=empty"], "data: expected *.pkl files in 'empty', found none; `make data` makes four"),
+        (["--data=nowhere"], "data: expected a folder of *.pkl files, got 'nowhere': No such file or directory"),
+        (["--data=file"], "data: expected a folder of *.pkl files, got 'file': Not a directory"),
+        (["--data=empty"], "data: expected *.pkl files in 'empty', found none; data/README.md says how to write one"),
         (["--out=file"], "out: cannot write to 'file': File exists"),
     ],
 )

@@ -3,20 +3,13 @@
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
-from contextlib import nullcontext, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import nullcontext
 
-import psutil
 import pytest
-from press_notebooks import WRITE, dataset, notebook, templates
+from press_notebooks import dataset, files, templates
 
-from kdlib.report import engine, manifest, pipeline, plan, publish
-from kdlib.report.execute import Job
+from kdlib.report import manifest, pipeline, plan, publish
 from kdlib.study import Study
 
 
@@ -54,19 +47,17 @@ def press(folder, seeds=1, **settings):
     return problems, display.lines
 
 
-def files(folder):
-    """Content by relative name of all files below a folder."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A first run: two good datasets, one whose notebook fails, one that breaks the contract."""
+    """A first run: two good datasets, one whose notebook fails, and four kinds of files that are no datasets."""
     folder = tmp_path_factory.mktemp("first")
     templates(folder / "notebooks")
     for number, name in enumerate(["-a 'b' {0}", "True", "crash"]):
         dataset(folder / "data" / f"{name}.pkl", number)
     (folder / "data" / "broken.pkl").write_bytes(b"no pickle")
+    os.mkfifo(folder / "data" / "fifo.pkl")
+    (folder / "data" / "gone.pkl").symlink_to("nowhere")
+    dataset(folder / "data" / "index.pkl")
     problems, lines = press(folder)
     return folder, problems, lines
 
@@ -75,11 +66,14 @@ def test_each_dataset_gets_its_own_status_and_one_failure_stops_no_other(first):
     folder, problems, lines = first
     out = folder / "out"
     assert {p.name: json.loads((p / manifest.FILE).read_text())["status"] for p in out.iterdir() if p.is_dir()} == {
-        "-a 'b' {0}": "ok", "True": "ok", "crash": "failed", "broken": "invalid",
+        "-a 'b' {0}": "ok", "True": "ok", "crash": "failed",
+        "broken": "invalid", "fifo": "invalid", "gone": "invalid",
     }  # fmt: skip
-    assert problems.keys() == {"crash", "broken"}
+    assert problems.keys() == {"crash", "broken", "fifo", "gone", "index.pkl"}
     assert problems["crash"] == "failed: cell 5 (Work): ValueError: boom <script>alert(1)</script>"
     assert problems["broken"].startswith("invalid: broken.pkl: ")
+    assert problems["fifo"] == "invalid: fifo.pkl: expected a file, got a directory, a FIFO or a device"
+    assert problems["gone"].startswith("invalid: gone.pkl: a link to a file that is not there")
     assert "True: due, never run" in lines
     assert sorted(files(out / "True")) == ["manifest.json", "notebook.ipynb", "report.html", "results.csv"]
     assert sorted(files(out / "crash")) == ["failed.ipynb", "manifest.json"]
@@ -90,6 +84,7 @@ def test_each_dataset_gets_its_own_status_and_one_failure_stops_no_other(first):
 def test_the_summary_sees_every_dataset_and_only_good_results(first):
     summary = (first[0] / "out" / "summary.ipynb").read_text()
     assert "crash failed cell 5 (Work): ValueError" in summary and "broken invalid" in summary
+    assert "fifo invalid fifo.pkl: expected a file" in summary and "index.pkl invalid 'index' is a name" in summary
     assert "True ok  ['manifest.json', 'results.csv']" in summary
     assert str(first[0]) not in summary
 
@@ -115,7 +110,7 @@ def test_pages_link_each_other_and_name_the_failed(first):
 
 def test_a_failed_run_leaves_the_last_good_report_as_it_was_and_nothing_due_runs_nothing(first, monkeypatch):
     folder, _, _ = first
-    for name in ("crash", "broken", "-a 'b' {0}"):
+    for name in ("crash", "broken", "-a 'b' {0}", "fifo", "gone", "index"):
         (folder / "data" / f"{name}.pkl").unlink()
     problems, lines = press(folder)
     assert problems == {} and lines == [
@@ -186,107 +181,8 @@ def test_names_that_cannot_be_folders_are_refused(tmp_path):
     assert "same folder as that of 'A.pkl'" in refused["a.pkl"]
 
 
-def test_one_writer_at_a_time(tmp_path):
-    with publish.locked(tmp_path), pytest.raises(publish.PublishError, match="another run is writing"):
-        publish.locked(tmp_path).__enter__()
-    with publish.locked(tmp_path):
-        pass
-
-
 def test_results_cannot_be_published_elsewhere(tmp_path):
     record = {"status": "ok", "parameters": {}, "hashes": {}}
     for name in ("../out.csv", "/etc/x", "a/../../b"):
         with pytest.raises(publish.PublishError, match="cannot publish"):
             publish.good(tmp_path / "out", "a", {name: b""}, {}, record)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 200 KB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("a small disk needs the right to mount one")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_disk_is_told_and_leaves_the_last_good_report_as_it_was(tmp_path, small_disk):
-    templates(tmp_path / "notebooks")
-    for number, name in enumerate("ab"):
-        dataset(tmp_path / "data" / f"{name}.pkl", number)
-    command = [sys.executable, "-m", "kdlib.report", "run", f"--data={tmp_path / 'data'}", "--jobs=1", "--epochs=1",
-               f"--notebooks={tmp_path / 'notebooks'}", f"--out={small_disk / 'out'}"]  # fmt: skip
-
-    def run(seeds):
-        return subprocess.run([*command, f"--seeds={seeds}"], capture_output=True, text=True, timeout=120)
-
-    (tmp_path / "data" / "b.pkl").rename(tmp_path / "b")
-    assert run(1).returncode == 0  # one dataset has room
-    before = files(small_disk / "out" / "a")
-    (tmp_path / "b").rename(tmp_path / "data" / "b.pkl")
-    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
-        while filler.write(b"0" * 512):
-            pass
-    done = run(2)
-    assert done.returncode == 1
-    assert "a: failed: out: cannot write to" in done.stderr and "No space left on device" in done.stderr
-    assert "b: failed" in done.stderr and "Traceback" not in done.stderr
-    assert files(small_disk / "out" / "a") == before
-    assert not list((small_disk / "out").glob(".publishing-*"))
-    (small_disk / "filler").unlink()
-    subprocess.run(["mount", "-o", "remount,size=10m", small_disk], check=True)
-    assert run(2).returncode == 0
-    assert files(small_disk / "out" / "a") != before
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_all_that_was_started(tmp_path, number, status):
-    templates(tmp_path / "notebooks")
-    for name in ("slow", "slower"):
-        dataset(tmp_path / "data" / f"{name}.pkl")
-    command = [sys.executable, "-u", "-W", "error", "-m", "kdlib.report", "run", "--data=data", "--out=out", "--jobs=2"]
-    with subprocess.Popen(
-        [*command, "--notebooks=notebooks"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, env=os.environ | {"TMPDIR": str(tmp_path)},
-    ) as process:  # fmt: skip
-        lines = []
-        while not {"slow: started\n", "slower: started\n"} <= set(lines):
-            lines.append(process.stdout.readline())
-            assert lines[-1], process.communicate()
-        family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) >= 4  # two workers, two kernels
-        os.killpg(process.pid, number)  # as a terminal does, to the workers too
-        _, said = process.communicate(timeout=20)
-    assert process.returncode == status
-    assert said.count("\n") == 1 and said.startswith("error: ")
-    deadline = time.monotonic() + 3
-    while alive := [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
-        assert time.monotonic() < deadline, alive
-        time.sleep(0.1)
-    assert {path.name for path in Path(tmp_path).iterdir()} == {"data", "notebooks", "out"}
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_killed_worker_takes_no_other_run_with_it():
-    """The second run waits at the worker that the first one's end takes down."""
-
-    def kill_the_worker(event):
-        if (event["name"], event["cell"]) == ("first", 4):
-            for worker in psutil.Process().children():
-                if worker.children():
-                    worker.kill()
-
-    jobs = [Job(name, notebook(WRITE), {"dataset": "inputs/a", "seeds": 1}, {"a": b""}) for name in ("first", "second")]
-    jobs[0] = replace(jobs[0], notebook=notebook("import time; time.sleep(30)"))
-    with engine.engine(1) as client:
-        ended = {
-            job.name: (outcome.status, outcome.reason) for job, outcome in engine.run(client, jobs, kill_the_worker)
-        }
-    assert ended == {"first": ("died", "its worker was lost: KilledWorker"), "second": ("ok", "")}

@@ -17,7 +17,8 @@ def report(request: Request, display) -> dict[str, str]:
 
     `display()` makes the `progress` display, when there is something to show.
     """
-    datasets, problems = find_datasets(request.data)
+    datasets, refused = find_datasets(request.data)
+    problems = dict(refused)
     paths = [request.notebooks / "experiment.ipynb", *request.templates]
     templates = {path: template(path, request) for path in paths}
     summary = template(request.notebooks / "summary.ipynb", None)
@@ -25,7 +26,7 @@ def report(request: Request, display) -> dict[str, str]:
         runs = [run_of(request, data, path, content) for data in datasets for path, content in templates.items()]
         press = _Press(request, [run.name for run in runs], stack, stack.enter_context(display()), problems)
         press.execute([run for run in runs if press.is_due(run) and press.keeps_contract(run)])
-        last = summary_of(request, press.names, summary)
+        last = summary_of(request, press.names, refused, summary)
         press.execute([last] if press.is_due(last) else [])
         for run in [*runs, last]:
             press.refresh(run)
@@ -57,8 +58,10 @@ class _Press:
         from kdlib import datasets  # brings NumPy, which an idle press does not need
 
         try:
-            datasets.load(self.request.data / next(iter(run.inputs)))
-        except (datasets.DataContractError, datasets.UnsafePickleError, OSError) as error:
+            if run.unreadable:
+                raise datasets.DataContractError(run.unreadable)
+            datasets.loads(*next(iter(run.inputs.items())))
+        except (datasets.DataContractError, datasets.UnsafePickleError) as error:
             self._publish(run, Outcome("invalid", " ".join(str(error).split())))
             return False
         return True

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from kdlib import files
 from kdlib.report import manifest, publish
 from kdlib.report.execute import Job
 from kdlib.study import Study
@@ -62,6 +63,7 @@ class Run:
     hashes: dict
     inputs: dict[str, bytes]
     places: dict  #: parameters that say where the inputs are
+    unreadable: str = ""  #: why there are no bytes of its data
 
     def job(self, timeout):
         code = manifest.code_digest(self.hashes["code"])
@@ -93,11 +95,15 @@ class Run:
 
 def find_datasets(folder: Path) -> tuple[list[Path], dict[str, str]]:
     """The pickles of a folder by name, and the reasons of those that are refused for their name."""
-    if not folder.is_dir():
-        raise RequestError(f"data: expected a folder of *.pkl files, got {str(folder)!r}, which is not there")
-    found = sorted(path for path in folder.iterdir() if path.name.endswith(".pkl") and path.is_file())
+    try:
+        present = sorted(folder.iterdir())
+    except OSError as error:
+        raise RequestError(f"data: expected a folder of *.pkl files, got {str(folder)!r}: {error.strerror}") from None
+    found = [path for path in present if path.name.lower().endswith(".pkl")]
     if not found:
-        raise RequestError(f"data: expected *.pkl files in {str(folder)!r}, found none; `make data` makes four")
+        raise RequestError(
+            f"data: expected *.pkl files in {str(folder)!r}, found none; data/README.md says how to write one"
+        )
     good, refused, folders = [], {}, {}
     for path in found:
         key = unicodedata.normalize("NFC", path.stem).casefold()
@@ -144,7 +150,10 @@ def template(path: Path, request: Request | None) -> bytes:
 
 
 def run_of(request: Request, data: Path, template: Path, notebook: bytes) -> Run:
-    content = data.read_bytes()
+    try:
+        content, unreadable = files.content(data), ""
+    except files.DataContractError as error:
+        content, unreadable = b"", str(error)
     extra = template != request.notebooks / "experiment.ipynb"
     name = f"{data.stem}/{template.stem}" if extra else data.stem
     parameters = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(request.study).items()}
@@ -155,21 +164,25 @@ def run_of(request: Request, data: Path, template: Path, notebook: bytes) -> Run
         notebook="notebook.ipynb",
         page="report.html",
         parameters=parameters | {"draft": request.draft},
-        hashes={"data": manifest.digest(content)} | _common_hashes(request, notebook),
+        hashes={"data": manifest.digest(unreadable.encode() or content)} | _common_hashes(request, notebook),
         inputs={data.name: content},
         places={"dataset": f"inputs/{data.name}"},
+        unreadable=unreadable,
     )
 
 
-def summary_of(request: Request, names: list[str], notebook: bytes) -> Run:
+def summary_of(request: Request, names: list[str], refused: dict[str, str], notebook: bytes) -> Run:
     """The summary of this run's datasets; it gets the manifests of all, and the results of good ones."""
     inputs = {}
+    for name, reason in refused.items():  # for its name, which no folder can have, so that it has no manifest
+        record = {"name": name, "status": "invalid", "reason": reason.removeprefix("invalid: "), "seconds": 0.0}
+        inputs[f"{name[:200]}/{manifest.FILE}"] = manifest.content(record)
     for name in names:
         record = manifest.read(request.out / name)
         if record is None:  # not even that it failed could be written
             continue
-        files = record.get("files", {}) if record["status"] == "ok" else {}
-        for file in (manifest.FILE, *files):
+        results = record.get("files", {}) if record["status"] == "ok" else {}
+        for file in (manifest.FILE, *results):
             if not file.endswith(".ipynb"):
                 inputs[f"{name}/{file}"] = (request.out / name / file).read_bytes()
     runs = manifest.digest(json.dumps([(name, manifest.digest(content)) for name, content in inputs.items()]).encode())

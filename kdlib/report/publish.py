@@ -34,6 +34,8 @@ def locked(out: Path):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PublishError(f"out: another run is writing to {str(out)!r}; wait for it, or choose another") from None
+        if not os.access(out, os.W_OK):
+            raise PublishError(f"out: cannot write to {str(out)!r}: it is read-only; choose another with OUT= or --out")
         for left in out.glob(f"{STAGING}*"):  # of a run that was killed while it published
             shutil.rmtree(left)
         yield

@@ -1,0 +1,162 @@
+"""Faults at any moment: full and read-only disks, signals, killed processes, two writers; with real ones of each."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from press_notebooks import WRITE, dataset, files, notebook, templates
+
+from kdlib.report import engine, publish
+from kdlib.report.execute import Job
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_or_read_only_disk_is_told_and_leaves_the_last_good_report_as_it_was(tmp_path, small_disk):
+    templates(tmp_path / "notebooks")
+    for number, name in enumerate("ab"):
+        dataset(tmp_path / "data" / f"{name}.pkl", number)
+    command = [sys.executable, "-m", "kdlib.report", "run", f"--data={tmp_path / 'data'}", "--jobs=1", "--epochs=1",
+               f"--notebooks={tmp_path / 'notebooks'}", f"--out={small_disk / 'out'}"]  # fmt: skip
+
+    def run(seeds):
+        return subprocess.run([*command, f"--seeds={seeds}"], capture_output=True, text=True, timeout=120)
+
+    (tmp_path / "data" / "b.pkl").rename(tmp_path / "b")
+    assert run(1).returncode == 0  # one dataset has room
+    before = files(small_disk / "out" / "a")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = run(2)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: out: cannot write to") and done.stderr.count("\n") == 1
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    (tmp_path / "b").rename(tmp_path / "data" / "b.pkl")
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"0" * 512):
+            pass
+    done = run(2)
+    assert done.returncode == 1
+    assert "a: failed: out: cannot write to" in done.stderr and "No space left on device" in done.stderr
+    assert "b: failed" in done.stderr and "Traceback" not in done.stderr
+    assert files(small_disk / "out" / "a") == before
+    assert not list((small_disk / "out").glob(".publishing-*"))
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=10m", small_disk], check=True)
+    assert run(2).returncode == 0
+    assert files(small_disk / "out" / "a") != before
+
+
+COMMAND = [sys.executable, "-u", "-W", "error", "-m", "kdlib.report", "run", "--data=data", "--out=out", "--jobs=2",
+           "--notebooks=notebooks"]  # fmt: skip
+
+
+@contextmanager
+def under_way(folder, *awaited):
+    """A report in a process of its own, once it has said lines that begin so; yields it and all that it has started."""
+    with subprocess.Popen(
+        COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env=os.environ | {"TMPDIR": str(folder)},
+    ) as process:  # fmt: skip
+        missing = set(awaited)
+        while missing:
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            missing = {start for start in missing if not line.startswith(start)}
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 3  # two workers, and a kernel
+        yield process, family
+
+
+def assert_ended(family):
+    deadline = time.monotonic() + 5
+    while alive := [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_that_was_started(tmp_path, number, status):
+    templates(tmp_path / "notebooks")
+    for name in ("slow", "slower"):
+        dataset(tmp_path / "data" / f"{name}.pkl")
+    with under_way(tmp_path, "slow: started", "slower: started") as (process, family):
+        os.killpg(process.pid, number)  # as a terminal does, to the workers too
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == status
+    assert said.count("\n") == 1 and said.startswith("error: ")
+    assert_ended(family)
+    assert {path.name for path in Path(tmp_path).iterdir()} == {"data", "notebooks", "out"}
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_killed_report_leaves_no_process_and_the_next_one_does_the_rest(tmp_path):
+    templates(tmp_path / "notebooks")
+    for name in ("quick", "slow"):
+        dataset(tmp_path / "data" / f"{name}.pkl")
+    with under_way(tmp_path, "quick: ok", "slow: started") as (process, family):
+        process.kill()
+        process.wait()
+    assert_ended(family)
+    before = files(tmp_path / "out")
+    assert set(before) == {
+        f"quick/{file}" for file in ("manifest.json", "notebook.ipynb", "report.html", "results.csv")
+    }
+    done = subprocess.run(
+        COMMAND, cwd=tmp_path, env=os.environ | {"SLOW": "0"}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("slow: due, never run\n") and "quick" not in done.stdout
+    after = files(tmp_path / "out")
+    assert before.items() <= after.items() and {"slow/report.html", "index.html"} <= after.keys()
+
+
+def test_a_killed_worker_takes_no_other_run_with_it():
+    """The second run waits at the worker that the first one's end takes down."""
+
+    def kill_the_worker(event):
+        if (event["name"], event["cell"]) == ("first", 4):
+            for worker in psutil.Process().children():
+                if worker.children():
+                    worker.kill()
+
+    jobs = [Job(name, notebook(WRITE), {"dataset": "inputs/a", "seeds": 1}, {"a": b""}) for name in ("first", "second")]
+    jobs[0] = replace(jobs[0], notebook=notebook("import time; time.sleep(30)"))
+    with engine.engine(1) as client:
+        ended = {
+            job.name: (outcome.status, outcome.reason) for job, outcome in engine.run(client, jobs, kill_the_worker)
+        }
+    assert ended == {"first": ("died", "its worker was lost: KilledWorker"), "second": ("ok", "")}
+
+
+def test_one_writer_at_a_time_and_its_lock_dies_with_it(tmp_path):
+    hold = "import sys, time; from pathlib import Path; from kdlib.report import publish\n" \
+        "with publish.locked(Path(sys.argv[1])): print(flush=True); time.sleep(60)"  # fmt: skip
+    with subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(publish.PublishError, match="another run is writing"):
+            publish.locked(tmp_path).__enter__()
+        holder.kill()
+    with publish.locked(tmp_path):
+        pass
