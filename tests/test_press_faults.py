@@ -132,6 +132,16 @@ def test_a_killed_report_leaves_no_process_and_the_next_one_does_the_rest(tmp_pa
     assert before.items() <= after.items() and {"slow/report.html", "index.html"} <= after.keys()
 
 
+def test_a_report_whose_reader_has_gone_is_made_all_the_same(tmp_path):
+    templates(tmp_path / "notebooks")
+    dataset(tmp_path / "data" / "a.pkl")
+    with subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "a: due, never run\n"
+        process.stdout.close()  # as `make report | head -1` does
+        assert (process.wait(timeout=60), process.stderr.read()) == (0, "")
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
 def test_a_killed_worker_takes_no_other_run_with_it():
     """The second run waits at the worker that the first one's end takes down."""
 

@@ -6,7 +6,7 @@ parameters; without one, cells are counted and no time is promised.
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -139,7 +139,15 @@ class _Live(Progress):
         yield from super().get_renderables()
 
 
+class _Console(Console):
+    """One whose reader may go, as that of `make report | head` does: the work goes on, unheard."""
+
+    def on_broken_pipe(self):
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 def display() -> Lines:
     """The display that fits standard output."""
-    console = Console(file=sys.stdout)
+    console = _Console(file=sys.stdout)
     return Bars(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
