@@ -6,16 +6,18 @@
 ## SEEDS=30         seeds of each method
 ## EPOCHS=          epochs of each training
 ## JOBS=            notebooks that run at once (as many as there are cores)
-## SCHEDULER=       a dask scheduler that runs them, tcp://host:port (this machine)
+## SCHEDULER=       a dask scheduler that runs them, tcp://host:port or the file that holds it (this machine)
+## DASHBOARD=       1: Dask's dashboard, to this machine only
 ## VERIFY=          smoke: a quick draft, instead of the whole report
 ## PYTHON=python3   the Python that .venv is made from
-VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER VERIFY PYTHON
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD VERIFY PYTHON
 DATA =
 OUT =
 SEEDS =
 EPOCHS =
 JOBS =
 SCHEDULER =
+DASHBOARD =
 VERIFY =
 PYTHON = python3
 
@@ -35,11 +37,12 @@ python = @$(need_python); exec "$$PYTHON" -I -S tools/environment.py
 
 report = -m kdlib.report run --data="$${DATA:-data}"
 $(if $(filter-out smoke,$(VERIFY)),$(error VERIFY: expected smoke or nothing, got $(VERIFY)))
+$(if $(filter-out 1,$(DASHBOARD)),$(error DASHBOARD: expected 1 or nothing, got $(DASHBOARD)))
 which = $(if $(VERIFY),smoke,whole)
 again = $(if $(VERIFY),--draft --seeds=2 --epochs=2)
 kept = $(if $(VERIFY),reports/draft,reports)
 options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+"--jobs=$$JOBS"} \
-	$${SCHEDULER:+"--scheduler=$$SCHEDULER"}
+	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
 
 .DEFAULT_GOAL := help
 .PHONY: help report study smoke verify reference data lab open test lint bench lock clean

@@ -98,5 +98,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(capsys, tmp_path):
     dataset(tmp_path / "data" / "a.pkl")
     run = ["run", f"--data={tmp_path}/data", f"--out={tmp_path}/out", f"--notebooks={tmp_path}/notebooks"]
     status, _, err = answers(capsys, *run, "--scheduler=nowhere")
-    line = "error: scheduler: expected the address of one that runs, as tcp://host:port, got 'nowhere'\n"
-    assert (status, err) == (2, line)
+    expected = "error: scheduler: expected the address of one that runs, as tcp://host:port"
+    assert status == 2 and err.startswith(f"{expected}, or the file that") and err.endswith(", got 'nowhere'\n")
+    status, _, err = answers(capsys, *run, "--scheduler=http://nowhere")
+    assert (status, err) == (2, f"{expected}, got 'http://nowhere': neither tcp:// nor tls://\n")

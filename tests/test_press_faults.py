@@ -13,7 +13,7 @@ import psutil
 import pytest
 from press_notebooks import WRITE, dataset, files, notebook, templates
 
-from kdlib.report import engine, publish
+from kdlib.report import dispatch, engine, publish, workers
 from kdlib.report.execute import Job
 
 
@@ -102,6 +102,8 @@ def test_a_signal_ends_all_that_was_started(tmp_path, number, status):
     for name in ("slow", "slower"):
         dataset(tmp_path / "data" / f"{name}.pkl")
     with under_way(tmp_path, "slow: started", "slower: started") as (process, family):
+        ports = [port for each in (psutil.Process(process.pid), *family) for port in each.net_connections("inet")]
+        assert {port.laddr.ip for port in ports if port.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
         os.killpg(process.pid, number)  # as a terminal does, to the workers too
         _, said = process.communicate(timeout=20)
     assert process.returncode == status
@@ -142,11 +144,12 @@ def test_a_report_whose_reader_has_gone_is_made_all_the_same(tmp_path):
     assert (tmp_path / "out" / "index.html").is_file()
 
 
-def test_a_killed_worker_takes_no_other_run_with_it():
-    """The second run waits at the worker that the first one's end takes down."""
+def test_a_run_that_loses_its_worker_three_times_is_given_up_and_takes_no_other_with_it():
+    begun = []
 
     def kill_the_worker(event):
         if (event["name"], event["cell"]) == ("first", 4):
+            begun.append(event)
             for worker in psutil.Process().children():
                 if worker.children():
                     worker.kill()
@@ -154,10 +157,11 @@ def test_a_killed_worker_takes_no_other_run_with_it():
     jobs = [Job(name, notebook(WRITE), {"dataset": "inputs/a", "seeds": 1}, {"a": b""}) for name in ("first", "second")]
     jobs[0] = replace(jobs[0], notebook=notebook("import time; time.sleep(30)"))
     with engine.engine(1) as client:
-        ended = {
-            job.name: (outcome.status, outcome.reason) for job, outcome in engine.run(client, jobs, kill_the_worker)
-        }
-    assert ended == {"first": ("died", "its worker was lost: KilledWorker"), "second": ("ok", "")}
+        crew = workers.Crew(client, print)
+        ended = {job.name: outcome for job, outcome in dispatch.run(crew, jobs, kill_the_worker)}
+    assert len(begun) == 3 and ended["first"].status == "died"
+    assert ended["first"].reason.startswith("its worker was lost 3 times, the last at tcp://127.0.0.1:")
+    assert (ended["second"].status, ended["second"].reason) == ("ok", "")
 
 
 def test_one_writer_at_a_time_and_its_lock_dies_with_it(tmp_path):

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import lxml.html
 import pandas as pd
+from cluster import Cluster
 from conftest import FIVE_KEYS, press
 
 from kdlib import results
@@ -59,11 +60,13 @@ def test_the_tables_hold_both_datasets(report):
     assert table.loc["near", "FFNN, original"] == "0.9680 ± 0.0034"
 
 
-def test_the_same_seeds_give_the_same_file_and_more_seeds_begin_with_them(report_data, report, tmp_path):
-    again = press(f"--data={report_data}", f"--out={tmp_path}", "--seeds=2", "--jobs=2")
+def test_the_same_seeds_give_the_same_file_on_a_cluster_too(report_data, report, tmp_path):
+    out = tmp_path / "out"
+    with Cluster(tmp_path / "cluster", workers=2) as cluster:
+        again = press(f"--data={report_data}", f"--out={out}", "--seeds=2", f"--scheduler={cluster.file}")
     assert again.returncode == 1, again.stderr
     for name in ("results.csv", "near/results.csv", f"{FIVE_KEYS}/results.csv"):
-        assert (tmp_path / name).read_bytes() == (report / name).read_bytes()
+        assert (out / name).read_bytes() == (report / name).read_bytes()
     frame = results.read(report / "results.csv")
     nll = results.select(frame, metric="nll", split="fresh", method="ffnn", dataset="near")["value"]
     assert nll.nunique() == 2

@@ -310,6 +310,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(checkout):
         "EPOCHS",
         "JOBS",
         "SCHEDULER",
+        "DASHBOARD",
         "VERIFY",
         "PYTHON",
     ]
@@ -324,6 +325,8 @@ def test_the_report_by_default(checkout):
     draft = [*script, "--draft", "--out=reports/draft", "--seeds=2", "--epochs=2"]
     assert make(checkout, "smoke").stdout.splitlines() == draft
     assert make(checkout, "smoke", "SEEDS=3").stdout.splitlines() == [*draft, "--seeds=3"]
+    assert make(checkout, "smoke", "DASHBOARD=1").stdout.splitlines() == [*draft, "--dashboard"]
+    one_line(make(checkout, "smoke", "DASHBOARD=on"), "DASHBOARD: expected 1 or nothing, got on")
 
 
 def test_verify_makes_the_report_anew_and_compares_it(checkout):

@@ -46,6 +46,7 @@ def run(given) -> int:
             templates=tuple(sorted((given.notebooks / "study").glob("*.ipynb"))) if given.study else (),
             jobs=_at_least("jobs", given.jobs, int, "a whole number of at least 1") or os.cpu_count() or 1,
             scheduler=given.scheduler,
+            dashboard=given.dashboard,
             timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
             force=given.force,
         )
@@ -157,7 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--study", action="store_true", help="run the slow studies, notebooks/study/*.ipynb, too")
     add("--force", action="store_true", help="run everything, due or not")
     add("--jobs", type=_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
-    add("--scheduler", metavar="ADDRESS", help="a dask scheduler that runs them, tcp://host:port (this machine)")
+    where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
+    add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
+    add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
     add("--timeout", type=_value, metavar="SECONDS", help="limit for each notebook (none)")
 
     checker = actions.add_parser("check", help="say what a dataset holds, or why it is refused")

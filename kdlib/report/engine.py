@@ -1,25 +1,27 @@
 """Where runs happen: dask.distributed, on a local cluster or on one that is already there.
 
-A task takes bytes and returns bytes, so that machines need share no disk; only the driver publishes.
-Imported late, since it takes a second that a run with nothing due does not need.
+What is sent there, and what comes of it, is in `dispatch`. Both are imported late, since Dask takes a second that a
+run with nothing due does not need.
 """
 
+import json
+import logging
 import os
 import signal
 import tempfile
 import threading
-import uuid
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import dask
 import psutil
-from distributed import Client, LocalCluster, as_completed, get_worker
+from distributed import Client, LocalCluster
+from distributed.utils import silence_logging_cmgr
 
-from kdlib.report.execute import Job, Outcome, execute
 from kdlib.report.plan import RequestError
 
 DASK = {
-    "distributed.scheduler.allowed-failures": 0,  # a worker that dies takes its run down; it is not tried again
+    "distributed.scheduler.allowed-failures": 0,  # a lost worker is told to `dispatch` at once, which repeats its run
     "distributed.admin.large-graph-warning-threshold": "10GB",  # jobs carry their data, and should
     "distributed.comm.timeouts.connect": "20s",
     # A task is minutes long and works in a kernel: Dask's looking after itself, many times a second, would cost more.
@@ -30,10 +32,10 @@ DASK = {
 
 
 @contextmanager
-def engine(jobs: int, scheduler: str | None = None):
-    """A connected client: of a new local cluster of `jobs` processes, or of the one at an address."""
+def engine(jobs: int, scheduler: str | None = None, dashboard: bool = False):
+    """A connected client: of a new local cluster of `jobs` processes, or of the one at an address or in a file."""
     if scheduler:
-        with dask.config.set(DASK), _connected(scheduler) as client:
+        with dask.config.set(DASK), silence_logging_cmgr(logging.CRITICAL), _connected(scheduler) as client:
             yield client
         return
     with tempfile.TemporaryDirectory(prefix="kd-") as scratch, dask.config.set(DASK, temporary_directory=scratch):
@@ -46,10 +48,11 @@ def engine(jobs: int, scheduler: str | None = None):
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # None would still take port 8787
+                    # An address of None would still take port 8787.
+                    scheduler_kwargs={"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"},
                     memory_limit=0,  # the work is in the kernels, which it would not count
                     env={"TMPDIR": scratch},  # what a killed worker leaves goes with it
-                    silence_logs=50,
+                    silence_logs=logging.CRITICAL,
                 )
             with Client(cluster, set_as_default=False) as client:
                 yield client
@@ -61,60 +64,31 @@ def engine(jobs: int, scheduler: str | None = None):
 
 
 def _connected(scheduler: str) -> Client:
-    try:
-        if "://" not in scheduler:
-            raise ValueError("no protocol")
-        client = Client(scheduler, set_as_default=False, timeout="10s")
-    except (OSError, ValueError):
+    address = scheduler if "://" in scheduler else _address_in(scheduler)
+    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file"):
         raise RequestError(
-            f"scheduler: expected the address of one that runs, as tcp://host:port, got {scheduler!r}"
-        ) from None
+            f"scheduler: {address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and beside it "
+            "...__CLIENT__CERT and ...__CLIENT__KEY, as kdlib/report/CLUSTER.md shows"
+        )
     try:
-        client.wait_for_workers(1, timeout=30)
-    except TimeoutError:
-        client.close()
+        if not address.startswith(("tcp://", "tls://")):
+            raise OSError("neither tcp:// nor tls://")
+        return Client(address, set_as_default=False, timeout="10s")
+    except OSError as error:
         raise RequestError(
-            f"scheduler: {scheduler!r} has no workers; start one with `dask worker {scheduler}`"
+            f"scheduler: expected the address of one that runs, as tcp://host:port, got {address!r}: {error}"
         ) from None
-    return client
 
 
-def run(client: Client, jobs: list[Job], progress):
-    """Yields (job, outcome) as they end; `progress` gets every job's events, in a thread of the client."""
-    topic = f"kdlib-{uuid.uuid4()}"
-    begun, under_way = set(), {}
-
-    def on_event(event):
-        begun.add(event[1]["name"])
-        progress(event[1])
-
-    def submit(job, priority):
-        future = client.submit(_on_worker, job, topic, pure=False, retries=0, priority=priority)
-        under_way[future.key] = job, future
-        return future
-
-    client.subscribe_topic(topic, on_event)
+def _address_in(file: str) -> str:
+    """What `dask scheduler --scheduler-file FILE` wrote."""
     try:
-        ended = as_completed([submit(job, -place) for place, job in enumerate(jobs)], loop=client.loop)
-        for future in ended:
-            job, _ = under_way.pop(future.key)
-            try:
-                outcome = future.result()
-            except Exception as error:  # of dask itself: execute raises for nothing that a notebook does
-                if job.name not in begun:  # it only waited at a worker that another run took down
-                    begun.add(job.name)
-                    ended.add(submit(job, 0))
-                    continue
-                outcome = Outcome("died", f"its worker was lost: {type(error).__name__}")
-            yield job, outcome
-    finally:
-        client.cancel([future for _, future in under_way.values()], force=True)
-        client.unsubscribe_topic(topic)
-
-
-def _on_worker(job: Job, topic: str) -> Outcome:
-    worker = get_worker()
-    return execute(job, progress=lambda event: worker.log_event(topic, event))
+        return str(json.loads(Path(file).read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RequestError(
+            "scheduler: expected the address of one that runs, as tcp://host:port, or the file that `dask scheduler "
+            f"--scheduler-file` wrote, got {file!r}"
+        ) from None
 
 
 @contextmanager

@@ -55,10 +55,11 @@ class RunError(Exception):
         self.status = status
 
 
-def execute(job: Job, progress=lambda event: None) -> Outcome:
+def execute(job: Job, progress=lambda event: None, wanted=lambda: True) -> Outcome:
     """Runs a job in a private folder; never raises for what the notebook does.
 
-    `progress` is called at the start of every cell with a dict: name, cell, of, heading, seconds.
+    `progress` is called at the start of every cell with a dict: name, cell, of, heading, seconds. `wanted` is asked
+    every second: once it says no, the kernel is killed, and the outcome is for nobody.
     """
     outcome = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": manifest.environment()}
     begin = time.monotonic()
@@ -66,7 +67,7 @@ def execute(job: Job, progress=lambda event: None) -> Outcome:
     notebook = {}
     with tempfile.TemporaryDirectory(prefix="kd-") as private:
         try:
-            files = _run(job, Path(private), timer, notebook, begin)
+            files = _run(job, Path(private), timer, notebook, begin, wanted)
             outcome |= {"status": "ok", "reason": "", "files": files}
         except RunError as error:
             outcome |= {"status": error.status, "reason": _line(str(error))}
@@ -75,7 +76,7 @@ def execute(job: Job, progress=lambda event: None) -> Outcome:
     return Outcome(**outcome, seconds=round(time.monotonic() - begin, 3), cells=timer.finished())
 
 
-def _run(job, folder, timer, holder, begin) -> dict[str, bytes]:
+def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -111,6 +112,7 @@ def _run(job, folder, timer, holder, begin) -> dict[str, bytes]:
             resources={"metadata": {"path": str(folder)}},
             deadline=None if job.limit is None else begin + job.limit,
             ending=ending,
+            wanted=wanted,
             on_cell_start=timer.start(nb),
         )
     except CellTimeoutError:

@@ -65,9 +65,9 @@ class PressKernelManager(AsyncKernelManager):
 class PressClient(PapermillNotebookClient):
     """Papermill's client, with a deadline for the whole notebook, and the kernel's end on record."""
 
-    def __init__(self, nb_man, *, private, ending, deadline=None, **kwargs):
+    def __init__(self, nb_man, *, private, ending, wanted, deadline=None, **kwargs):
         super().__init__(nb_man, kernel_manager_class=PressKernelManager, **kwargs)
-        self._private, self._ending = private, ending
+        self._private, self._ending, self._wanted = private, ending, wanted
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
         self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel would not listen
         if deadline is not None:
@@ -85,6 +85,11 @@ class PressClient(PapermillNotebookClient):
     def papermill_execute_cells(self):
         super().papermill_execute_cells()
         self.shutdown_kernel = "graceful"
+
+    async def _async_check_alive(self):  # every second, while a cell runs
+        if not self._wanted():
+            await self.km.shutdown_kernel(now=True)
+        await super()._async_check_alive()
 
     async def _async_cleanup_kernel(self):
         process = getattr(self.km.provisioner, "process", None)
@@ -110,5 +115,5 @@ class PressEngine(NBClientEngine):
             asyncio.set_event_loop(None)
 
 
-PRESS_KWARGS = {"private", "deadline", "ending", "resources", "on_cell_start"}
+PRESS_KWARGS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start"}
 papermill_engines.register(ENGINE, PressEngine)

@@ -40,7 +40,7 @@ class _Press:
 
     def __init__(self, request: Request, names, stack, display, problems):
         self.request, self.names, self.stack, self.display, self.problems = request, names, stack, display, problems
-        self.client = None
+        self.crew = None
         self.busy = False
 
     def is_due(self, run: Run) -> bool:
@@ -69,17 +69,21 @@ class _Press:
     def execute(self, runs: list[Run]) -> None:
         if not runs:
             return
-        from kdlib.report import engine
+        from kdlib.report import dispatch, engine, workers
 
-        if self.client is None:
+        if self.crew is None:
             jobs = max(1, min(self.request.jobs, len(runs)))
-            self.client = self.stack.enter_context(engine.engine(jobs, self.request.scheduler))
+            request = self.request
+            client = self.stack.enter_context(engine.engine(jobs, request.scheduler, request.dashboard))
+            self.crew = workers.Crew(client, self.display.say)
+            if request.dashboard:
+                self.display.say(f"dashboard: {client.dashboard_link}")
         expected = {run.title: run.expected(self.request.out) for run in runs}
         runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))  # longest first
         by_title = {run.title: run for run in runs}
         jobs = [run.job(self.request.timeout) for run in runs]
         with self.display.live(expected):
-            for job, outcome in engine.run(self.client, jobs, self.display.event):
+            for job, outcome in dispatch.run(self.crew, jobs, self.display.event):
                 self._publish(by_title[job.name], outcome)
 
     def refresh(self, run: Run) -> None:

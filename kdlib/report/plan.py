@@ -45,7 +45,8 @@ class Request:
     draft: bool = False
     templates: tuple[Path, ...] = ()  #: beyond the experiment; each gets a folder of its own
     jobs: int = 2
-    scheduler: str | None = None
+    scheduler: str | None = None  #: an address, or the file that holds it
+    dashboard: bool = False
     timeout: float | None = None
     force: bool = False
 
