@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+LEAST = 2  #: labelled samples of each domain and class, where there are as many
+
 
 class _Stream:
     """Endless random passes over `rows`, one per seed."""
@@ -51,3 +53,17 @@ def in_order(groups: list[np.ndarray], size: int, steps: int, epochs: int, seeds
     for _ in range(epochs):
         parts = [_batched(s.take(count * size), size) for s, count in zip(streams, counts, strict=True) if count]
         yield np.concatenate(parts)
+
+
+def labelled(d: np.ndarray, y: np.ndarray, fractions, seed: int) -> list[np.ndarray]:
+    """Rows that keep their labels, sorted, for each fraction: drawn per domain and class, each part within the next.
+
+    d, y: domains and classes (n,). A group keeps its share, rounded, and at least `LEAST` samples if it has them.
+    """
+    rng = np.random.default_rng([2, seed])
+    _, group = np.unique(np.stack([d, y]), axis=1, return_inverse=True)
+    groups = [rng.permutation(np.flatnonzero(group.ravel() == g)) for g in range(group.max() + 1)]
+    return [
+        np.sort(np.concatenate([rows[: max(LEAST, round(fraction * len(rows)))] for rows in groups]))
+        for fraction in fractions
+    ]

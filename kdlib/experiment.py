@@ -61,9 +61,9 @@ class Plane:
 class Experiment:
     """Methods on one dataset. `run` each in turn; then `results`, `table()`, `maps` and `write`."""
 
-    def __init__(self, dataset: datasets.Dataset, study: Study, progress=None):
+    def __init__(self, dataset: datasets.Dataset, study: Study, progress=None, fraction: float = 1.0):
         self.dataset, self.study = dataset, study
-        self.problem = Problem(dataset, study, progress)
+        self.problem = Problem(dataset, study, progress, fraction)
         self.plane = Plane(dataset.train.x)
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason

@@ -23,16 +23,29 @@ FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
 
 
 class Problem:
-    """A dataset with a study's settings; `progress(task, epoch, epochs)` hears of every epoch."""
+    """A dataset with a study's settings; `progress(task, epoch, epochs)` hears of every epoch.
 
-    def __init__(self, dataset: Dataset, study: Study, progress: Callable[[str, int, int], None] | None = None):
-        self.dataset, self.study, self.progress = dataset, study, progress
-        self.train, self.select, self.report = dataset.roles()
-        if study.batch_size > len(self.train):
+    fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
+    updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        study: Study,
+        progress: Callable[[str, int, int], None] | None = None,
+        fraction: float = 1.0,
+    ):
+        self.dataset, self.study, self.progress, self.fraction = dataset, study, progress, fraction
+        whole, self.select, self.report = dataset.roles()
+        if study.batch_size > len(whole):
             raise TrainingError(
-                f"batch_size: expected at most the {len(self.train)} training samples of {dataset.name}, "
+                f"batch_size: expected at most the {len(whole)} training samples of {dataset.name}, "
                 f"got {study.batch_size}"
             )
+        self.steps = len(whole) // study.batch_size  #: updates per epoch
+        self.domain_sizes = np.bincount(whole.d, minlength=dataset.domains)  #: of all samples, whatever the fraction
+        self.train = whole if fraction == 1 else whole.take(batches.labelled(whole.d, whole.y, [fraction], seed=0)[0])
         self.seeds = range(study.seeds)
         self.classes, self.domains = dataset.classes, dataset.domains
         self.mean = self.train.x.mean(axis=0)
@@ -42,7 +55,6 @@ class Problem:
         self.labels = np.eye(self.classes)[self.train.y]  # (n, classes)
         self.rows = np.arange(len(self.train))
         self.domain_rows = [np.flatnonzero(self.train.d == k) for k in range(self.domains)]
-        self.steps = len(self.train) // study.batch_size  #: updates per epoch
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Features standardised by the training split's mean and deviation, feature by feature."""
@@ -118,8 +130,8 @@ class Problem:
         return soften(predict(self.two_heads.weights, self.scaled(x))[..., self.classes :], 1.0)
 
     def teacher_steps(self, k: int) -> int:
-        """Updates per epoch of the teacher of domain k: as many as its own rows fill."""
-        return max(1, len(self.domain_rows[k]) // self.study.batch_size)
+        """Updates per epoch of the teacher of domain k: as many as its own samples fill."""
+        return max(1, int(self.domain_sizes[k]) // self.study.batch_size)
 
     @cached_property
     def teachers(self) -> list[Fit]:
@@ -134,7 +146,8 @@ class Problem:
 
     def first(self, seeds: int) -> "Problem":
         """The same problem with its first seeds only; teachers that are trained already are not trained again."""
-        few = Problem(self.dataset, replace(self.study, seeds=min(seeds, self.study.seeds)), self.progress)
+        study = replace(self.study, seeds=min(seeds, self.study.seeds))
+        few = Problem(self.dataset, study, self.progress, self.fraction)
         if "teachers" in self.__dict__:
             few.teachers = [replace(fit, weights=[w[:seeds] for w in fit.weights]) for fit in self.teachers]
         return few

@@ -66,7 +66,7 @@ def shortened(problem: Problem, faults: frozenset[Fault]) -> Problem:
     if Fault.FEW_UPDATES not in faults:
         return problem
     study = replace(problem.study, epochs=max(1, round(problem.study.epochs * EPOCHS)))
-    return Problem(problem.dataset, study, problem.progress)
+    return Problem(problem.dataset, study, problem.progress, problem.fraction)
 
 
 def start(problem: Problem, variants: Sequence[Variant]) -> list[np.ndarray]:

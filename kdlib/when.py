@@ -25,23 +25,8 @@ from kdlib.problem import Problem
 FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)  #: of the training samples of each domain and class
 WIDTHS = (2, 4, 8, 16, 32, 64)  #: units of the student's first hidden layer; the second has half as many
 SEEDS = 5  #: at most
-LEAST = 2  #: labelled samples of each domain and class, where there are as many
 MOST_QUERIES = 50_000  #: in whole copies of the training set; 20 copies of 2400 points
 COLUMNS = ["dataset", "fraction", "labelled", "width", "method", "seed", "split", "accuracy"]
-
-
-def labelled(d: np.ndarray, y: np.ndarray, fractions, seed: int) -> list[np.ndarray]:
-    """Rows that keep their labels, sorted, for each fraction: drawn per domain and class, each part within the next.
-
-    d, y: domains and classes (n,). A group keeps its share, rounded, and at least `LEAST` samples if it has them.
-    """
-    rng = np.random.default_rng([2, seed])
-    _, group = np.unique(np.stack([d, y]), axis=1, return_inverse=True)
-    groups = [rng.permutation(np.flatnonzero(group.ravel() == g)) for g in range(group.max() + 1)]
-    return [
-        np.sort(np.concatenate([rows[: max(LEAST, round(fraction * len(rows)))] for rows in groups]))
-        for fraction in fractions
-    ]
 
 
 def teach(problem: Problem, parts: list[np.ndarray], x: np.ndarray) -> list[np.ndarray]:
@@ -67,7 +52,7 @@ def run(given: Problem) -> pd.DataFrame:
     study = replace(given.study, seeds=min(given.study.seeds, SEEDS))
     problem = Problem(given.dataset, study, given.progress)
     train, seeds = problem.train, problem.seeds
-    chains = [labelled(train.d, train.y, FRACTIONS, seed) for seed in seeds]
+    chains = [batches.labelled(train.d, train.y, FRACTIONS, seed) for seed in seeds]
     by_share = list(zip(*chains, strict=True))  # (fraction, seed)
     parts = [rows for share in by_share for rows in share]  # a member per fraction and seed
     x = queries(problem)[0][: max(1, MOST_QUERIES // len(train)) * len(train)]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kdlib import gaussians, when
+from kdlib import batches, gaussians, when
 from kdlib.datasets import from_arrays
 from kdlib.problem import Problem
 from kdlib.study import Study
@@ -18,18 +18,18 @@ def groups(d, y):
 
 def test_labelled_parts_are_nested_stratified_and_never_empty():
     train = gaussians.generate(1.0).train
-    parts = when.labelled(train.d, train.y, when.FRACTIONS, seed=0)
+    parts = batches.labelled(train.d, train.y, when.FRACTIONS, seed=0)
     assert all(set(small) < set(large) for small, large in pairwise(parts))
     np.testing.assert_array_equal(parts[-1], np.arange(len(train)))
     for fraction, rows in zip(when.FRACTIONS, parts, strict=True):
         np.testing.assert_allclose(groups(train.d[rows], train.y[rows]), fraction * groups(train.d, train.y), atol=0.5)
-    assert not np.array_equal(parts[0], when.labelled(train.d, train.y, when.FRACTIONS, seed=1)[0])
+    assert not np.array_equal(parts[0], batches.labelled(train.d, train.y, when.FRACTIONS, seed=1)[0])
 
 
 def test_a_rare_class_keeps_two_labels_or_the_only_one():
     d, y = np.repeat([0, 1], 50), np.zeros(100, int)
     y[:5], y[99] = 1, 2
-    part = when.labelled(d, y, [0.02], seed=3)[0]
+    part = batches.labelled(d, y, [0.02], seed=3)[0]
     assert sorted(zip(d[part], y[part], strict=True)) == [(0, 0)] * 2 + [(0, 1)] * 2 + [(1, 0)] * 2 + [(1, 2)]
 
 
