@@ -2,15 +2,16 @@
 
 # What may be set on the command line, as in `make report SEEDS=5 OUT=elsewhere`. Empty: the program decides.
 ## DATA=data        the folder of datasets (*.pkl)
-## OUT=reports      where the report goes (reports/draft for smoke, benchmarks for bench)
+## OUT=reports      where the report goes (reports/draft for smoke, reports/sweep for sweep, benchmarks for bench)
 ## SEEDS=30         seeds of each method
 ## EPOCHS=          epochs of each training
 ## JOBS=            notebooks that run at once (as many as there are cores)
 ## SCHEDULER=       a dask scheduler that runs them, tcp://host:port or the file that holds it (this machine)
 ## DASHBOARD=       1: Dask's dashboard, to this machine only
+## SWEEP=           lists of settings, in YAML (notebooks/sweep.yaml)
 ## VERIFY=          smoke: a quick draft, instead of the whole report
 ## PYTHON=python3   the Python that .venv is made from
-VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD VERIFY PYTHON
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD SWEEP VERIFY PYTHON
 DATA =
 OUT =
 SEEDS =
@@ -18,6 +19,7 @@ EPOCHS =
 JOBS =
 SCHEDULER =
 DASHBOARD =
+SWEEP =
 VERIFY =
 PYTHON = python3
 
@@ -35,7 +37,8 @@ need_python = command -v "$$PYTHON" >/dev/null || \
 	{ echo "there is no $$PYTHON: install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python ..." >&2; exit 1; }
 python = @$(need_python); exec "$$PYTHON" -I -S tools/environment.py
 
-report = -m kdlib.report run --data="$${DATA:-data}"
+data = --data="$${DATA:-data}"
+report = -m kdlib.report run $(data)
 $(if $(filter-out smoke,$(VERIFY)),$(error VERIFY: expected smoke or nothing, got $(VERIFY)))
 $(if $(filter-out 1,$(DASHBOARD)),$(error DASHBOARD: expected 1 or nothing, got $(DASHBOARD)))
 which = $(if $(VERIFY),smoke,whole)
@@ -45,7 +48,7 @@ options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
 
 .DEFAULT_GOAL := help
-.PHONY: help report study smoke verify reference data lab open test lint bench lock clean
+.PHONY: help report study smoke sweep verify reference data lab open test lint bench lock clean
 
 help: ## what can be made, and what can be set
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -61,6 +64,9 @@ study: ## the report, and all that is slow
 
 smoke: ## a draft of the report, reports/draft/index.html: everything runs, on too few seeds and epochs
 	$(python) $(report) --draft --out="$${OUT:-reports/draft}" --seeds=2 --epochs=2 $(options)
+
+sweep: ## every combination of the settings in SWEEP, reports/sweep/index.html; only what is new runs
+	$(python) -m kdlib.report sweep $(data) --out="$${OUT:-reports/sweep}" $(options) -- "$${SWEEP:-notebooks/sweep.yaml}"
 
 verify: ## the report made anew, in reports/verify, and compared with the committed reference; or VERIFY=smoke
 	$(python) $(report) --out=reports/verify --force $(again) $(options)

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 FIVE_KEYS = 'five "keys" <b>&'  #: a dataset's name that pages must show as text
 
 
-def press(*arguments) -> subprocess.CompletedProcess:
-    """`python -m kdlib.report run` at smoke budget."""
-    command = [sys.executable, "-m", "kdlib.report", "run", "--epochs=2", "--draft", *map(str, arguments)]
+def press(*arguments, action="run") -> subprocess.CompletedProcess:
+    """`python -m kdlib.report run`, or another action, at smoke budget."""
+    command = [sys.executable, "-m", "kdlib.report", action, "--epochs=2", "--draft", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
 
 

@@ -38,6 +38,16 @@ if "crash" in dataset or seeds == 13:
     raise ValueError("boom <script>alert(1)</script>")"""
 )
 
+POINT = (
+    WRITE
+    + """
+if temperature == 13:
+    raise ValueError("an unlucky temperature")
+if temperature == 60:
+    import time
+    time.sleep(60)"""
+)
+
 SUMMARY = """import json, pathlib
 for path in sorted(pathlib.Path(reports).rglob("manifest.json")):
     record = json.loads(path.read_text())
@@ -62,11 +72,14 @@ def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", seal:
 
 
 def templates(folder) -> None:
-    """Writes an experiment and a summary."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes an experiment, a point of a sweep, and a summary of each."""
+    (folder / "sweep").mkdir(parents=True, exist_ok=True)
     (folder / "experiment.ipynb").write_bytes(notebook(EXPERIMENT))
+    point = notebook(POINT, parameters=f"{PARAMETERS}\nfraction: float = 1.0\nmethods: list = []")
+    (folder / "sweep" / "point.ipynb").write_bytes(point)
     summary = notebook(SUMMARY, parameters='reports: str = ""\noutput: str = "."\ndraft: bool = False')
-    (folder / "summary.ipynb").write_bytes(summary)
+    for path in (folder / "summary.ipynb", folder / "sweep" / "summary.ipynb"):
+        path.write_bytes(summary)
 
 
 def dataset(path, seed=0) -> None:

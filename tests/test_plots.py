@@ -66,6 +66,12 @@ BINS = pd.DataFrame(
 )
 TABLE = pd.DataFrame(np.arange(6.0).reshape(2, 3) / 10, index=pd.Index([0, 1], name="alpha"), columns=[1, 2, 4])
 
+SWEPT = pd.DataFrame(
+    [(name, method, alpha, "8", mean, mean - 0.01, mean + 0.01)
+     for name in ("a", "b $x$ _y") for method in ("ffnn", "kd_best") for alpha, mean in ((0, 0.9), (1, 0.97))],
+    columns=["dataset", "method", "alpha", "hidden", "mean", "low", "high"],
+)  # fmt: skip
+
 EVERY = {
     "scatter": lambda: plots.scatter(made()),
     "scatter, one feature": lambda: plots.scatter(made(1, 3, 4)),
@@ -91,6 +97,11 @@ EVERY = {
     "heat map": lambda: plots.heat_map(TABLE, "accuracy", x="temperature", marks=TABLE == 0.5),
     "heat map, parted": lambda: plots.heat_map(np.array([[-1.0, np.nan]]), "difference", centre=0),
     "reliability": lambda: plots.reliability(BINS, TITLES),
+    "response": lambda: plots.response(SWEPT, "alpha", [0, 0.5, 1], TITLES, {"a": 0.99}),
+    "response, one seed": lambda: plots.response(SWEPT.assign(low=np.nan, high=np.nan), "alpha", [0, 0.5, 1], TITLES),
+    "responses": lambda: plots.responses(SWEPT, SWEPT[:1], ("alpha", [0, 0.5, 1]), ("hidden", ["8", "64-32"]), TITLES),
+    "responses, one dataset": lambda: plots.responses(
+        SWEPT[SWEPT.dataset == "a"], SWEPT[:1], ("hidden", ["8"]), ("alpha", range(30)), {"kd_best": "Best"}),
 }  # fmt: skip
 
 

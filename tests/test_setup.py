@@ -311,6 +311,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(checkout):
         "JOBS",
         "SCHEDULER",
         "DASHBOARD",
+        "SWEEP",
         "VERIFY",
         "PYTHON",
     ]
@@ -327,6 +328,14 @@ def test_the_report_by_default(checkout):
     assert make(checkout, "smoke", "SEEDS=3").stdout.splitlines() == [*draft, "--seeds=3"]
     assert make(checkout, "smoke", "DASHBOARD=1").stdout.splitlines() == [*draft, "--dashboard"]
     one_line(make(checkout, "smoke", "DASHBOARD=on"), "DASHBOARD: expected 1 or nothing, got on")
+
+
+def test_a_sweep(checkout):
+    script = ["-I", "-S", "tools/environment.py", "-m", "kdlib.report", "sweep", "--data=data"]
+    assert make(checkout, "sweep").stdout.splitlines() == [*script, "--out=reports/sweep", "--", "notebooks/sweep.yaml"]
+    for value in NASTY:
+        run = make(checkout, "sweep", f"SWEEP={value}", "OUT=there", "SEEDS=2")
+        assert run.stdout.splitlines() == [*script, "--out=there", "--seeds=2", "--", value]
 
 
 def test_verify_makes_the_report_anew_and_compares_it(checkout):

@@ -11,8 +11,9 @@ from kdlib.plots.looks import Plot
 from kdlib.plots.maps import boundaries, boundary_grid
 from kdlib.plots.points import scatter, scatters
 from kdlib.plots.scores import accuracies, gap_to_ceiling, learning_curves, per_domain
+from kdlib.plots.sweeps import response, responses
 
 __all__ = [
     "Plot", "accuracies", "boundaries", "boundary_grid", "forest", "gap_to_ceiling", "heat_map", "ladder",
-    "learning_curves", "per_domain", "reliability", "scatter", "scatters",
+    "learning_curves", "per_domain", "reliability", "response", "responses", "scatter", "scatters",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The press's command line: `run` a report, `check` a dataset, `keep` a report as the reference, `verify` another."""
+"""The press's command line: `run` a report or `sweep`, `check` or `convert` a dataset, `keep` or `verify` a report."""
 
 import argparse
 import ast
@@ -32,31 +32,39 @@ def main(arguments=None) -> int:
 
 
 def run(given) -> int:
-    from kdlib.report import pipeline, plan, progress, publish
+    def report(study, display):
+        from kdlib.report import pipeline
 
+        templates = tuple(sorted((given.notebooks / "study").glob("*.ipynb"))) if given.study else ()
+        return pipeline.report(_request(given, study=Study.named(**study), templates=templates), display)
+
+    return _made(given, report)
+
+
+def sweep(given) -> int:
+    def swept(study, display):
+        from kdlib.report import grid, sweep
+
+        Study.named(**study)  # what is wrong on the command line is said of it, not of the file
+        return sweep.sweep(_request(given), grid.read(given.file, study), display)
+
+    return _made(given, swept)
+
+
+def _made(given, make) -> int:
+    """Makes pages of settings given and a display; says what went wrong, and where the pages are."""
+    from kdlib.report import plan, progress, publish
+
+    named = {field.name: getattr(given, field.name) for field in fields(Study)}
+    study = {name: value for name, value in named.items() if value is not None}
     try:
-        named = {field.name: getattr(given, field.name) for field in fields(Study)}
-        study = Study.named(**{name: value for name, value in named.items() if value is not None})
-        request = plan.Request(
-            data=given.data,
-            out=given.out,
-            notebooks=given.notebooks,
-            study=study,
-            draft=given.draft,
-            templates=tuple(sorted((given.notebooks / "study").glob("*.ipynb"))) if given.study else (),
-            jobs=_at_least("jobs", given.jobs, int, "a whole number of at least 1") or os.cpu_count() or 1,
-            scheduler=given.scheduler,
-            dashboard=given.dashboard,
-            timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
-            force=given.force,
-        )
         before = signal.signal(signal.SIGTERM, _interrupt)
         try:
-            problems = pipeline.report(request, progress.display)
+            problems = make(study, progress.display)
         finally:
             signal.signal(signal.SIGTERM, before)
     except (StudyError, plan.RequestError, publish.PublishError) as error:
-        return _error(error)
+        return _error(progress.shown(str(error)))
     except KeyboardInterrupt:
         return _error("interrupted; what was published before is still whole", 130)
     except Interrupted:
@@ -66,6 +74,23 @@ def run(given) -> int:
     if (given.out / "index.html").is_file():
         print(given.out / "index.html")
     return FAILED if problems else 0
+
+
+def _request(given, **more):
+    from kdlib.report import plan
+
+    return plan.Request(
+        data=given.data,
+        out=given.out,
+        notebooks=given.notebooks,
+        draft=given.draft,
+        jobs=_at_least("jobs", given.jobs, int, "a whole number of at least 1") or os.cpu_count() or 1,
+        scheduler=given.scheduler,
+        dashboard=given.dashboard,
+        timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
+        force=given.force,
+        **more,
+    )
 
 
 def check(given) -> int:
@@ -135,33 +160,19 @@ def _described(path, data) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
-    actions = parser.add_subparsers(required=True, metavar="run | check | convert | keep | verify", parser_class=Parser)
+    actions = parser.add_subparsers(
+        required=True, metavar="run | sweep | check | convert | keep | verify", parser_class=Parser
+    )
 
-    runner = actions.add_parser("run", help="bring the report up to date", description=run.__doc__)
+    runner = actions.add_parser("run", help="bring the report up to date")
     runner.set_defaults(act=run)
-    here = Path(__file__).resolve().parents[2]
-    add = runner.add_argument
-    add("--data", type=Path, default=Path("data"), metavar="FOLDER", help="the datasets, *.pkl (data)")
-    add("--out", type=Path, default=Path("reports"), metavar="FOLDER", help="where the report goes (reports)")
-    add("--notebooks", type=Path, default=here / "notebooks", metavar="FOLDER", help="the templates")
-    settings = runner.add_argument_group("settings of the study")
-    helps = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Study), re.M))
-    for field in fields(Study):
-        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
-        settings.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=_tuple if isinstance(field.default, tuple) else _value,
-            metavar="VALUE",
-            help=f"{helps.get(field.name, '')} ({default})".replace("%", "%%"),
-        )
-    add("--draft", action="store_true", help="mark every page as a draft")
-    add("--study", action="store_true", help="run the slow studies, notebooks/study/*.ipynb, too")
-    add("--force", action="store_true", help="run everything, due or not")
-    add("--jobs", type=_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
-    where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
-    add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
-    add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
-    add("--timeout", type=_value, metavar="SECONDS", help="limit for each notebook (none)")
+    _add_options(runner, out="reports")
+    runner.add_argument("--study", action="store_true", help="run the slow studies, notebooks/study/*.ipynb, too")
+
+    sweeper = actions.add_parser("sweep", help="run every combination of some settings, and compare them on one page")
+    sweeper.set_defaults(act=sweep)
+    sweeper.add_argument("file", type=Path, metavar="FILE", help="lists of settings, in YAML: as notebooks/sweep.yaml")
+    _add_options(sweeper, out="reports/sweep")
 
     checker = actions.add_parser("check", help="say what a dataset holds, or why it is refused")
     checker.set_defaults(act=check)
@@ -183,6 +194,32 @@ def _parser() -> argparse.ArgumentParser:
         parser_of.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report")
         parser_of.add_argument("reference", type=Path, metavar="REFERENCE", help="the folder of the reference")
     return parser
+
+
+def _add_options(parser, out: str) -> None:
+    """What a report and a sweep are made of, where, and with which settings."""
+    here = Path(__file__).resolve().parents[2]
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("data"), metavar="FOLDER", help="the datasets, *.pkl (data)")
+    add("--out", type=Path, default=Path(out), metavar="FOLDER", help=f"where the pages go ({out})")
+    add("--notebooks", type=Path, default=here / "notebooks", metavar="FOLDER", help="the templates")
+    settings = parser.add_argument_group("settings of the study")
+    helps = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Study), re.M))
+    for field in fields(Study):
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        settings.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_tuple if isinstance(field.default, tuple) else _value,
+            metavar="VALUE",
+            help=f"{helps.get(field.name, '')} ({default})".replace("%", "%%"),
+        )
+    add("--draft", action="store_true", help="mark every page as a draft")
+    add("--force", action="store_true", help="run everything, due or not")
+    add("--jobs", type=_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
+    where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
+    add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
+    add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
+    add("--timeout", type=_value, metavar="SECONDS", help="limit for each notebook (none)")
 
 
 def _value(text: str):

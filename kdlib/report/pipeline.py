@@ -9,7 +9,17 @@ from pathlib import Path
 
 from kdlib.report import manifest, publish
 from kdlib.report.execute import Outcome
-from kdlib.report.plan import Request, Run, find_datasets, navigation, run_of, summary_of, template
+from kdlib.report.plan import (
+    OF_DATASET,
+    OF_SUMMARY,
+    Request,
+    Run,
+    find_datasets,
+    navigation,
+    run_of,
+    summary_of,
+    template,
+)
 
 
 def report(request: Request, display) -> dict[str, str]:
@@ -18,28 +28,38 @@ def report(request: Request, display) -> dict[str, str]:
     `display()` makes the `progress` display, when there is something to show.
     """
     datasets, refused = find_datasets(request.data)
-    problems = dict(refused)
     paths = [request.notebooks / "experiment.ipynb", *request.templates]
-    templates = {path: template(path, request) for path in paths}
-    summary = template(request.notebooks / "summary.ipynb", None)
+    templates = {path: template(path, OF_DATASET) for path in paths}
+    summary = template(request.notebooks / "summary.ipynb", OF_SUMMARY)
+    runs = [run_of(request, data, path, content) for data in datasets for path, content in templates.items()]
+    return bring_up_to_date(request, runs, refused, summary, display)
+
+
+def bring_up_to_date(request: Request, runs: list[Run], refused: dict, summary: bytes, display) -> dict[str, str]:
+    """Executes those runs that are due, then the summary of all, and renders their pages; returns the problems.
+
+    refused: datasets that have no run, with reasons.
+    """
     with publish.locked(request.out), contextlib.ExitStack() as stack:
-        runs = [run_of(request, data, path, content) for data in datasets for path, content in templates.items()]
-        press = _Press(request, [run.name for run in runs], stack, stack.enter_context(display()), problems)
+        press = _Press(request, runs, stack, stack.enter_context(display()))
         press.execute([run for run in runs if press.is_due(run) and press.keeps_contract(run)])
-        last = summary_of(request, press.names, refused, summary)
+        last = summary_of(request, [run.name for run in runs], refused, summary)
         press.execute([last] if press.is_due(last) else [])
         for run in [*runs, last]:
             press.refresh(run)
         if not press.busy:
             press.display.say(f"nothing is due; up to date: {len(runs)} run{'s' * (len(runs) != 1)} and the summary")
-    return problems
+    return refused | press.problems
 
 
 class _Press:
     """Executes due runs, on an engine that starts with the first of them, and publishes what they made."""
 
-    def __init__(self, request: Request, names, stack, display, problems):
-        self.request, self.names, self.stack, self.display, self.problems = request, names, stack, display, problems
+    def __init__(self, request: Request, runs: list[Run], stack, display):
+        self.request, self.stack, self.display = request, stack, display
+        self.pages = [run.name for run in runs if run.page]
+        self.problems = {}
+        self.unfit = {}  #: what is wrong with each dataset, by file; "" if nothing
         self.crew = None
         self.busy = False
 
@@ -57,14 +77,18 @@ class _Press:
         """Whether the run's data keep the contract; if not, that is published at once."""
         from kdlib import datasets  # brings NumPy, which an idle press does not need
 
-        try:
-            if run.unreadable:
-                raise datasets.DataContractError(run.unreadable)
-            datasets.loads(*next(iter(run.inputs.items())))
-        except (datasets.DataContractError, datasets.UnsafePickleError) as error:
-            self._publish(run, Outcome("invalid", " ".join(str(error).split())))
-            return False
-        return True
+        file, content = next(iter(run.inputs.items()))
+        if file not in self.unfit:
+            try:
+                if run.unreadable:
+                    raise datasets.DataContractError(run.unreadable)
+                datasets.loads(file, content)
+                self.unfit[file] = ""
+            except (datasets.DataContractError, datasets.UnsafePickleError) as error:
+                self.unfit[file] = " ".join(str(error).split())
+        if self.unfit[file]:
+            self._publish(run, Outcome("invalid", self.unfit[file]))
+        return not self.unfit[file]
 
     def execute(self, runs: list[Run]) -> None:
         if not runs:
@@ -88,9 +112,11 @@ class _Press:
 
     def refresh(self, run: Run) -> None:
         """Renders the page of a good run anew, where the press or what the page leads to has changed."""
+        if not run.page:
+            return
         folder = self.request.out / run.name
         record = manifest.read(folder)
-        links = navigation(self.request, run, self.names)
+        links = navigation(self.request, run, self.pages)
         if record is None or record["status"] != "ok" or _has_key(folder / run.page, manifest.page_key(links)):
             return
         from kdlib.report import html
@@ -132,9 +158,12 @@ class _Press:
         try:
             if taken := {manifest.FILE, publish.FAILED, run.page, run.notebook} & outcome.files.keys():
                 raise publish.PublishError(f"results: {taken.pop()!r} is a name that the report itself uses")
-            page = html.page(outcome.notebook, record, navigation(self.request, run, self.names)).encode("utf-8")
+            pages = {}
+            if run.page:
+                links = navigation(self.request, run, self.pages)
+                pages[run.page] = html.page(outcome.notebook, record, links).encode("utf-8")
             files = {run.notebook: outcome.notebook} | outcome.files
-            publish.good(self.request.out, run.name, files, {run.page: page}, record)
+            publish.good(self.request.out, run.name, files, pages, record)
         except (publish.PublishError, html.PageError) as error:
             return {"status": "failed", "reason": str(error)}
         return {}

@@ -17,7 +17,8 @@ from kdlib.report import manifest, publish
 from kdlib.report.execute import Job
 from kdlib.study import Study
 
-OWN = ("dataset", "output", "draft")  #: the template's parameters that are the press's
+OF_DATASET = {"dataset", "output", "draft", *asdict(Study())}  #: parameters that a template on one dataset gets
+OF_SUMMARY = {"reports", "output", "draft"}
 RESERVED = {
     "index",
     "results",
@@ -27,6 +28,7 @@ RESERVED = {
     "reference",
     "draft",
     "verify",
+    "sweep",
 }  #: and these with any ending
 
 
@@ -55,11 +57,11 @@ class Request:
 class Run:
     """One notebook to execute, and the folder under OUT that gets what it makes."""
 
-    name: str  #: the folder: `<dataset>`, `<dataset>/<template>`, or "" for the summary
+    name: str  #: the folder: `<dataset>`, `<dataset>/<template or point>`, or "" for the summary
     title: str
     template: bytes
     notebook: str  #: name under which the executed notebook is published
-    page: str
+    page: str | None  #: None: it gets none
     parameters: dict
     hashes: dict
     inputs: dict[str, bytes]
@@ -130,7 +132,7 @@ def _unfit(stem: str) -> str:
     return ""
 
 
-def template(path: Path, request: Request | None) -> bytes:
+def template(path: Path, expected: set[str]) -> bytes:
     """A template's bytes, after checking that it declares the parameters that it will get."""
     try:
         content = path.read_bytes()
@@ -144,30 +146,44 @@ def template(path: Path, request: Request | None) -> bytes:
         raise RequestError(f"{path.name}: not a notebook with a parameters cell: {error}") from None
     targets = {t.id for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
     targets |= {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-    expected = {"reports", "output", "draft"} if request is None else {*asdict(request.study), *OWN}
     if missing := sorted(expected - targets):
         raise RequestError(f"{path.name}: its cell tagged `parameters` does not set {', '.join(missing)}")
     return content
 
 
 def run_of(request: Request, data: Path, template: Path, notebook: bytes) -> Run:
-    try:
-        content, unreadable = files.content(data), ""
-    except files.DataContractError as error:
-        content, unreadable = b"", str(error)
+    """A template on a dataset, with the request's settings."""
     extra = template != request.notebooks / "experiment.ipynb"
     name = f"{data.stem}/{template.stem}" if extra else data.stem
-    parameters = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(request.study).items()}
+    return run_on(request, data.name, read(data), name, notebook, settings(request.study), "report.html")
+
+
+def read(data: Path) -> tuple[bytes, str]:
+    """A dataset's bytes, or why there are none."""
+    try:
+        return files.content(data), ""
+    except files.DataContractError as error:
+        return b"", str(error)
+
+
+def settings(study: Study) -> dict:
+    """A study as a notebook's parameters."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(study).items()}
+
+
+def run_on(request: Request, file: str, data: tuple[bytes, str], name, notebook, parameters, page: str | None) -> Run:
+    """A template on what was `read` of a dataset's file, with any parameters."""
+    content, unreadable = data
     return Run(
         name=name,
         title=name,
         template=notebook,
         notebook="notebook.ipynb",
-        page="report.html",
+        page=page,
         parameters=parameters | {"draft": request.draft},
         hashes={"data": manifest.digest(unreadable.encode() or content)} | _common_hashes(request, notebook),
-        inputs={data.name: content},
-        places={"dataset": f"inputs/{data.name}"},
+        inputs={file: content},
+        places={"dataset": f"inputs/{file}"},
         unreadable=unreadable,
     )
 
