@@ -54,6 +54,13 @@ class Points:
         values = sorted(manifest["parameters"][name] for manifest in self.manifests.values())
         return list(dict.fromkeys(map(_cell, values)))
 
+    @property
+    def held(self) -> dict:
+        """What is no list in the sweep's file, and not the number of seeds, which the results tell."""
+        parameters = next(iter(self.manifests.values()), {}).get("parameters", {})
+        others = {*self.swept, "seeds", "methods", "draft"}
+        return {name: _cell(value) for name, value in parameters.items() if name not in others}
+
     @cached_property
     def results(self) -> pd.DataFrame:
         """Tidy results of all good points: the usual columns, and one per swept setting."""

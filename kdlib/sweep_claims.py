@@ -13,11 +13,13 @@ def what_ran(points: Points) -> str:
         return "There are no points here; `make sweep` makes them."
     datasets = {dataset for dataset, _ in points.manifests}
     lists = "; ".join(f"*{name}* {', '.join(map(_text, values))}" for name, values in points.swept.items())
+    held = ", ".join(f"{name} {_text(value)}" for name, value in points.held.items())
     failed = len(points.manifests) - len(points.good)
     seeds = sorted(points.scores["seeds"].unique())
     text = f"{_count(len(points.manifests), 'point')} on {_count(len(datasets), 'dataset')}: {lists}. "
     if seeds:
         text += f"Each trains {_count(len(points.titles), 'method')} from {_range(seeds)} seed{'s' * (seeds != [1])}. "
+    text += f"The same everywhere: {held}. " if held else ""
     return text + (f"**{failed} failed**; they are listed below, with reasons." if failed else "None failed.")
 
 

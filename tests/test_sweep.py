@@ -126,7 +126,7 @@ def test_failures_are_rows_and_a_whole_dataset_is_one(points):
 def test_sentences_turn_with_the_numbers(points, tmp_path):
     text = sweep_claims.what_ran(points)
     assert text.startswith("13 points on 2 datasets: *temperature* 2, 8, 16, 32; *hidden* 8, 8-4. ")
-    assert "2 methods from 4 seeds" in text and "**7 failed**" in text
+    assert "2 methods from 4 seeds. The same everywhere: alpha 0.5. " in text and "**7 failed**" in text
     text = sweep_claims.finding(points)
     assert "*KD*: better on 1 of 1 dataset" in text
     assert r"a\_b\*: *KD* with temperature 2, hidden 8-4 is ahead where settings are chosen (0.9513)" in text
@@ -136,6 +136,37 @@ def test_sentences_turn_with_the_numbers(points, tmp_path):
     assert "first or the last of the list in 1 of 1 case in" in text and "It changes nothing for *FFNN*." in text
     assert "moves *FFNN*" in sweep_claims.effect(points, "hidden")
     assert sweep_claims.what_ran(sweep.Points(tmp_path)).startswith("There are no points here")
+
+
+def test_a_sweep_of_which_nothing_is_good_says_so(tmp_path):
+    point(tmp_path, "a", 2, [8], "failed", "boom")
+    point(tmp_path, "a", 4, [8], "failed", "bang")
+    (tmp_path / "b.pkl").mkdir()
+    (tmp_path / "b.pkl" / "manifest.json").write_text('{"status": "invalid", "reason": "its name"}')
+    points = sweep.Points(tmp_path)
+    text = sweep_claims.what_ran(points)
+    assert text.startswith("2 points on 1 dataset: ") and text.endswith(
+        "**2 failed**; they are listed below, with reasons."
+    )
+    assert sweep_claims.finding(points) == ""
+    assert points.failures().reset_index().to_numpy().tolist() == [
+        ["a", "temperature=2,hidden=8", "failed", "boom"],
+        ["a", "temperature=4,hidden=8", "failed", "bang"],
+        ["b.pkl", "all", "invalid", "its name"],
+    ]
+    (tmp_path / "out").mkdir()
+    assert points.write(tmp_path / "out") == "sealed: results.csv"
+
+
+def test_one_seed_and_a_lone_method_make_no_interval(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.SEEDS", 1)
+    monkeypatch.setattr(f"{__name__}.TITLES", {"kd": "KD"})
+    for temperature in (2, 8):
+        point(tmp_path, "a", temperature, [8])
+    points = sweep.Points(tmp_path)
+    assert "*KD* with temperature 2 is ahead" in sweep_claims.finding(points)
+    assert "nan" not in sweep_claims.finding(points) + sweep_claims.effect(points, "temperature")
+    assert points.best_table()["reported"].tolist() == ["0.9270"]
 
 
 def test_figures_draw_what_the_slices_hold(points):
