@@ -38,6 +38,14 @@ class Fault(StrEnum):
     UNSCALED = "no T²"
 
 
+MENDS = {
+    Fault.FEW_UPDATES: "more updates",
+    Fault.CONSTANT_RATE: "falling rate",
+    Fault.SMALL_START: "larger initial weights",
+    Fault.ORDERED: "domains mixed",
+    Fault.SIGMOID: "softmax over logits",
+    Fault.UNSCALED: "soft term times T²",
+}  #: what a fault's absence is called
 ALL = frozenset(Fault)
 NOT_TEACHERS = {Fault.ORDERED, Fault.UNSCALED}  #: a teacher has one domain, and learns from labels alone
 
@@ -157,7 +165,7 @@ def ladder() -> dict[str, frozenset[Fault]]:
     """The faults that are left on each rung, from all to none, by the rung's label."""
     faults = list(Fault)
     rungs = {"as in the original": ALL}
-    return rungs | {f"without {mended}": ALL - set(faults[: i + 1]) for i, mended in enumerate(faults)}
+    return rungs | {MENDS[mended]: ALL - set(faults[: i + 1]) for i, mended in enumerate(faults)}
 
 
 def climb(problem: Problem) -> pd.DataFrame:

@@ -219,6 +219,6 @@ def test_the_ladder_begins_at_the_replica_and_ends_at_the_mended_student():
     ladder = rungs[rungs.what == "ladder"].pivot(index="seed", columns="label", values="accuracy")
     assert list(rungs[rungs.what == "ladder"]["label"].unique()) == list(replica.ladder())
     split = problem.splits[problem.reported]
-    for label, name in (("as in the original", "kd_original"), ("without no T²", "kd_routed")):
+    for label, name in (("as in the original", "kd_original"), ("soft term times T²", "kd_routed")):
         log_p = METHODS[name].run(problem).log_probabilities(split.x)
         np.testing.assert_allclose(ladder[label], metrics.accuracy(log_p, split.y), atol=5e-4)
