@@ -39,7 +39,7 @@ def code_digest(digests: dict[str, str] | None = None) -> str:
 
 def page_key(links: dict) -> str:
     """Stands in a page; another key means that the page would look otherwise if it were rendered now."""
-    sources = sorted(path for path in (PACKAGE / "report" / "templates").iterdir() if path.is_file())
+    sources = sorted(path for path in (PACKAGE / "report" / "templates").rglob("*") if path.is_file())
     sources += [PACKAGE / "report" / name for name in ("html.py", "markup.py")]
     return digest(json.dumps([links, *(digest(path.read_bytes()) for path in sources)]).encode())
 

@@ -121,10 +121,10 @@ class _Press:
             return
         from kdlib.report import html
 
-        content = html.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
         try:
+            content = html.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
             publish.page(self.request.out, run.name, run.page, content)
-        except publish.PublishError as error:
+        except (publish.PublishError, html.PageError) as error:
             self.problems[run.title] = f"failed: {error}"
             return
         self.display.say(f"{run.title}: page rendered anew")
