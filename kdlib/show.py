@@ -20,32 +20,36 @@ EXPLORER = "application/vnd.kdlib.explorer+json"
 BEST = "★"  # marks what is printed in bold, for those who do not see bold
 
 
-def figure(fig, caption: str, alt: str, *, dark=None, data: str = "") -> None:
+def figure(fig, caption: str, alt: str, *, dark=None, data: str = "", name: str = "") -> None:
     """Shows a Matplotlib figure once, as PNG, with its caption below, and closes it.
 
     `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `dark` is the same figure for
-    a dark page. `data` names the file beside the published page that holds the figure's numbers.
+    a dark page. `data` names the file beside the published page that holds the figure's numbers. With a `name`,
+    Markdown can refer to it: `[the ladder](#figure-ladder)` reads "Figure 3" on the page.
     """
-    for name, text in (("caption", caption), ("alt", alt)):
+    for what, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{name}: expected a sentence about the figure, got {text!r}")
+            raise ValueError(f"{what}: expected a sentence about the figure, got {text!r}")
     png, width, height = _png(fig)
     bundle = {"image/png": png, "text/plain": f"Figure: {alt}"}
     if dark is not None:
         bundle[DARK], *_ = _png(dark)
-    meaning = {"kind": "figure", "caption": caption, "alt": alt, "width": width, "height": height, "data": data}
+    meaning = {"kind": "figure", "name": _name(name), "caption": caption, "alt": alt, "data": data}
+    meaning |= {"width": width, "height": height}
     publish_display_data(bundle, {"image/png": {"width": width, "height": height}, "kdlib": meaning})
     # The page has the caption from the figure itself; this one is for JupyterLab.
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
 
 
-def table(frame, caption: str, *, digits: int = 4, formats=None, best=None, note: str = "", index=None) -> None:
+def table(
+    frame, caption: str, *, digits: int = 4, formats=None, best=None, note: str = "", index=None, name: str = ""
+) -> None:
     """Shows a pandas frame, with its caption above.
 
     Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash.
     `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
     {column: "max" or "min"}. `note` stands below the table. The index is shown unless it is a bare
-    count of rows; `index=True` or `False` decides otherwise.
+    count of rows; `index=True` or `False` decides otherwise. `name` is as in `figure`: `[the table](#table-NAME)`.
     """
     if index is None:
         index = any(name is not None for name in frame.index.names) or frame.index.dtype.kind not in "iu"
@@ -61,7 +65,7 @@ def table(frame, caption: str, *, digits: int = 4, formats=None, best=None, note
         rows.append(keys + cells)
     numeric = [c >= len(heads) and all(NUMERIC.fullmatch(row[c]) for row in rows) for c in range(len(columns))]
     meaning = {
-        "kind": "table", "caption": caption, "columns": columns, "rows": rows, "heads": len(heads),
+        "kind": "table", "name": _name(name), "caption": caption, "columns": columns, "rows": rows, "heads": len(heads),
         "numeric": numeric, "marks": marks, "note": note,
     }  # fmt: skip
     publish_display_data({"text/html": _html(meaning), "text/plain": _plain(meaning)}, {"kdlib": meaning})
@@ -102,6 +106,12 @@ def progress():
 def literal(text) -> str:
     """`text` with Markdown's signs escaped: for names that come from outside, such as a file's."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&])", r"\\\1", " ".join(str(text).split()))
+
+
+def _name(name: str) -> str:
+    if name and not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise ValueError(f"name: expected small letters, digits and hyphens, such as 'ladder', got {name!r}")
+    return name
 
 
 def _png(fig) -> tuple[str, int, int]:

@@ -1,6 +1,7 @@
 """The notebooks as they lie in the repository: clean, short, typed; and the press's idea of their parameters."""
 
 import ast
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,20 @@ def test_a_notebook_is_clean(path):
             assert len(cell.source.splitlines()) <= 12
             ast.parse(cell.source)
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_prose_refers_to_what_is_always_shown(path):
+    """A figure that some datasets do not have is referred to by a claim that they do not have either."""
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    shown = set()
+    for cell in cells:
+        for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            if isinstance(statement, ast.Expr) and isinstance(call := statement.value, ast.Call):
+                kind = "table" if ast.unparse(call.func) == "show.table" else "figure"
+                shown |= {f"{kind}-{given.value.value}" for given in call.keywords if given.arg == "name"}
+    assert set(re.findall(r"\(#((?:figure|table)-.+?)\)", prose)) <= shown
 
 
 def test_the_templates_parameters_are_the_studys_settings_with_their_defaults_and_a_line_each():

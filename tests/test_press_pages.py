@@ -49,12 +49,12 @@ def page(*cells, record=RECORD, links=UP):
     return text, html.fromstring(text)
 
 
-def figure(caption="A *caption*.", alt="An alt text."):
+def figure(caption="A *caption*.", alt="An alt text.", name=""):
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(3, 2))
     made.subplots().plot([1, 2])
-    show.figure(made, caption, alt)
+    show.figure(made, caption, alt, name=name)
 
 
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
@@ -118,6 +118,49 @@ def test_figures_and_tables_are_numbered_captioned_and_described(shown):
     assert tree.xpath("//td[contains(@class, 'best')]/strong/text()") == ["0.988"]
     assert tree.xpath("//td[@class='number']") and tree.xpath("//tbody//th[@scope='row']/text()") == ["a", "b", "c"]
     assert tree.xpath("//p[@class='note']/em/text()") == ["note"]
+
+
+def referring(shown, prose):
+    """The page of prose, then two figures and two tables of which the second ones have names; and its last prose."""
+    figure()
+    figure(name="ladder")
+    show.table(pd.DataFrame({"x": [1]}), "First, beside [that](#figure-ladder).")
+    show.table(pd.DataFrame({"x": [1]}), "Second.", name="scores")
+    return page(new_markdown_cell(prose), new_code_cell("x", outputs=shown))[1]
+
+
+def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(shown):
+    tree = referring(shown, "# T\n## See [it](#figure-ladder)\n\n[The ladder](#figure-ladder), [](#table-scores).")
+    assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure 2", "Table 2"]
+    for link in tree.xpath("//main/p/a | //h2/a[not(@class)] | //figcaption/a[not(@class)]"):
+        (target,) = tree.xpath(f"//figure[@id='{link.get('href')[1:]}']")
+        assert target.xpath("figcaption/a[@class='number']")[0].text_content() == link.text_content()
+    assert tree.xpath("//figcaption/a[not(@class)]/text()") == ["Figure 2"]
+    assert tree.xpath("//nav[@class='contents']//a/text()")[0] == "See Figure 2"
+
+
+@pytest.mark.parametrize(
+    ("prose", "told"),
+    [
+        (
+            "[x](#figure-lader)",
+            'no figure has this name: expected one of #figure-ladder, #table-scores; .*name="lader"',
+        ),
+        ("[x](#table-ladder)", "no table has this name"),
+        ("[x](#figure-2)", "no figure has this name"),  # what the number is changes with the order
+    ],
+)
+def test_a_reference_to_nothing_is_an_error(shown, prose, told):
+    with pytest.raises(pages.PageError, match=told):
+        referring(shown, prose)
+
+
+def test_names_are_plain_and_of_one_figure_each(shown):
+    with pytest.raises(ValueError, match="name: expected small letters, digits and hyphens"):
+        figure(name="2")
+    figure(name="ladder")
+    with pytest.raises(pages.PageError, match="expected a name of its own for each figure, got 'ladder' twice"):
+        referring(shown, "x")
 
 
 def test_figures_are_the_same_bytes_each_time_and_closed(shown):

@@ -39,11 +39,15 @@ class Plot:
     alt: str
     on_dark: Callable[[], Figure] | None = None  #: draws it once more, for a dark page
 
-    def show(self, data: str = "") -> None:
-        """Shows the figure in the notebook and on the page; `data` is the file beside the page that has its numbers."""
+    def show(self, data: str = "", name: str = "") -> None:
+        """Shows the figure in the notebook and on the page.
+
+        `data` is the file beside the page that has its numbers, `name` what Markdown refers to it by (`show.figure`).
+        """
         from kdlib import show  # it imports IPython, which drawing does without
 
-        show.figure(self.figure, self.caption, self.alt, dark=self.on_dark and self.on_dark(), data=data)
+        dark = self.on_dark and self.on_dark()
+        show.figure(self.figure, self.caption, self.alt, dark=dark, data=data, name=name)
 
 
 def styled(draw):

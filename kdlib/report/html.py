@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import json
 import re
+from collections import Counter
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -20,14 +21,10 @@ from nbconvert.exporters import TemplateExporter
 from nbconvert.filters.highlight import Highlight2HTML
 
 from kdlib.report import manifest
-from kdlib.report.markup import Markdown, text_of
+from kdlib.report.markup import Markdown, PageError, text_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-class PageError(Exception):
-    """A notebook shows something that cannot be put on a page."""
 
 
 class PageExporter(TemplateExporter):
@@ -50,8 +47,8 @@ class PageExporter(TemplateExporter):
 def page(notebook: bytes, record: dict, links: dict) -> str:
     """The page of an executed notebook; `record` is its manifest, `links` come from `plan.navigation`."""
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
-    markdown = Markdown()
     try:
+        markdown = Markdown(number(nb))
         blocks = Blocks(markdown).of(nb)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise PageError(f"page: an output does not have the form that kdlib.show gives it: {error!r}") from error
@@ -76,12 +73,26 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
     return PageExporter().from_notebook_node(nb, resources={"page": context})[0]
 
 
+def number(nb) -> dict[str, str]:
+    """Writes each figure's and table's `anchor` and `number` into its metadata; returns the numbers of the named."""
+    counts, named = Counter(), {}
+    for meaning in (output.get("metadata", {}).get("kdlib") for cell in nb.cells for output in cell.get("outputs", [])):
+        if not meaning or (kind := meaning.get("kind")) not in ("figure", "table"):
+            continue
+        counts[kind] += 1
+        name = meaning.get("name")
+        meaning.update(anchor=f"{kind}-{name or counts[kind]}", number=f"{kind.capitalize()} {counts[kind]}")
+        if name and meaning["anchor"] in named:
+            raise PageError(f"page: expected a name of its own for each {kind}, got {name!r} twice")
+        named |= {meaning["anchor"]: meaning["number"]} if name else {}
+    return named
+
+
 class Blocks:
     """What a notebook shows, in order: a list of dicts that the template knows by their `kind`."""
 
     def __init__(self, markdown: Markdown):
         self.markdown = markdown
-        self.figures = self.tables = 0
 
     def of(self, nb) -> list[dict]:
         blocks = []
@@ -123,11 +134,11 @@ class Blocks:
         return _text(plain, "output")
 
     def figure(self, data, meaning) -> dict:
-        self.figures += 1
         dark = data.get("application/vnd.kdlib.dark")
         return {
             "kind": "figure",
-            "number": self.figures,
+            "anchor": meaning["anchor"],
+            "number": meaning["number"],
             "source": _embedded("image/png", data["image/png"]),
             "dark": dark and _embedded("image/png", dark),
             "data": quote(meaning.get("data") or ""),
@@ -138,7 +149,6 @@ class Blocks:
         }
 
     def table(self, meaning) -> dict:
-        self.tables += 1
         marks = {tuple(mark) for mark in meaning.get("marks", [])}
         numeric = meaning.get("numeric") or [False] * len(meaning["columns"])
         rows = [
@@ -147,7 +157,8 @@ class Blocks:
         ]
         return {
             "kind": "table",
-            "number": self.tables,
+            "anchor": meaning["anchor"],
+            "number": meaning["number"],
             "caption": self.markdown.inline(meaning["caption"]),
             "columns": [{"text": t, "numeric": n} for t, n in zip(meaning["columns"], numeric, strict=True)],
             "rows": rows,

@@ -1,7 +1,8 @@
 """Markdown and formulas to HTML that is safe by construction.
 
 Raw HTML in the source is shown as text, images other than embedded ones become links, links cannot
-carry scripts, and formulas become MathML, so that a page needs no script and nothing from the network.
+carry scripts, and formulas become MathML, so that a page needs no script and nothing from the network. A link to
+`#figure-NAME` or `#table-NAME` reads as that figure's or table's number, whatever its text is.
 """
 
 import html
@@ -28,6 +29,10 @@ SPACES = {"negativethinmathspace": "-0.167em", "thinmathspace": "0.167em", "medi
 ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|align|equation|gather|split|eqnarray)\*?\}")
 
 
+class PageError(Exception):
+    """A notebook shows something that cannot be put on a page."""
+
+
 @dataclass
 class Outline:
     """The headings of a page as they come: the first of level 1 is its title, the others get anchors."""
@@ -46,11 +51,15 @@ class Outline:
 
 
 class Markdown:
-    """Renders the Markdown of one page; headings go to its `outline`."""
+    """Renders the Markdown of one page; headings go to its `outline`.
 
-    def __init__(self):
+    numbered: what figures and tables are called, by their anchors, such as {"figure-ladder": "Figure 3"}.
+    """
+
+    def __init__(self, numbered: dict[str, str] | None = None):
         self.outline = Outline()
-        self._parser = MarkdownWithMath(renderer=_Renderer(self.outline))
+        self.outline.taken |= (numbered or {}).keys()
+        self._parser = MarkdownWithMath(renderer=_Renderer(self.outline, numbered or {}))
 
     def block(self, source: str) -> Markup:
         return Markup(self._parser.render(source))
@@ -62,9 +71,9 @@ class Markdown:
 
 
 class _Renderer(HTMLRenderer):
-    def __init__(self, outline):
+    def __init__(self, outline, numbered):
         super().__init__(escape=True)
-        self.outline = outline
+        self.outline, self.numbered = outline, numbered
 
     def heading(self, text, level, **attrs):
         if level == 1 and not self.outline.title:
@@ -77,6 +86,8 @@ class _Renderer(HTMLRenderer):
         return f'<h{level} id="{anchor}">{text}{mark}</h{level}>\n'
 
     def link(self, text, url, title=None):
+        if url.startswith(("#figure-", "#table-")):
+            text = self._number(url[1:])
         tag = super().link(text, url, title)
         return tag if url.startswith("#") else tag.replace("<a ", '<a rel="noopener noreferrer" ', 1)
 
@@ -84,6 +95,16 @@ class _Renderer(HTMLRenderer):
         if url.startswith(("data:image/png;base64,", "data:image/jpeg;base64,")):
             return super().image(text, url, title)
         return self.link(text or html.escape(url), url, title)
+
+    def _number(self, anchor):
+        if anchor not in self.numbered:
+            kind, _, name = anchor.partition("-")
+            there = ", ".join(f"#{each}" for each in self.numbered) or "none"
+            raise PageError(
+                f"page: a link to #{anchor}, but no {kind} has this name: expected one of {there}; "
+                f'give it where it is shown, with name="{name}"'
+            )
+        return self.numbered[anchor]
 
     def table(self, text):
         return f'<div class="scroll" tabindex="0" role="group">\n<table>\n{text}</table>\n</div>\n'
