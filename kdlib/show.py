@@ -10,12 +10,14 @@ import html
 import io
 import numbers
 import re
+import time
 
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
 NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de ]+")  # such columns are set to the right: 0.98 ± 0.01
 DARK = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab passes over
+PROGRESS = "application/vnd.kdlib.progress+json"  #: what the press shows while a notebook trains
 EXPLORER = "application/vnd.kdlib.explorer+json"
 BEST = "★"  # marks what is printed in bold, for those who do not see bold
 
@@ -84,14 +86,21 @@ def explorer(scenes: dict) -> None:
         publish_display_data({"text/plain": said, EXPLORER: scenes}, {"kdlib": {"kind": "explorer"}})
 
 
-def progress():
-    """For an interactive notebook: a bar for the training that runs, with the time left; it goes when that ends.
+def progress(output: str = ""):
+    """Tells how far a training is: by a bar with the time left, which goes when it ends; with an `output`, to the press.
 
-    Returns what a `Problem` calls with the task, the epoch and the number of epochs.
+    Returns what a `Problem` calls with the task, the epoch and the number of epochs. The press hears of it four times
+    a second, as an update of a display that is not there: JupyterLab passes over it, and no notebook keeps it.
     """
     from tqdm.auto import tqdm
 
-    bars = {}
+    bars, told = {}, [0.0]
+
+    def tell(task: str, epoch: int, epochs: int) -> None:
+        if epoch == epochs or time.monotonic() > told[0] + 0.25:
+            told[0] = time.monotonic()
+            data = {PROGRESS: {"task": task, "epoch": epoch, "epochs": epochs}}
+            publish_display_data(data, transient={"display_id": PROGRESS}, update=True)
 
     def heard(task: str, epoch: int, epochs: int) -> None:
         if task not in bars:
@@ -100,7 +109,7 @@ def progress():
         if epoch == epochs:
             bars.pop(task).close()
 
-    return heard
+    return tell if output else heard
 
 
 def literal(text) -> str:

@@ -35,6 +35,20 @@ def test_good_run_returns_what_was_sealed_and_no_folder_of_this_machine():
     assert outcome.environment["versions"]["papermill"]
 
 
+def test_a_training_is_heard_of_while_it_runs_and_leaves_no_trace():
+    tell = "import time\nfrom kdlib import show\nheard = show.progress(output)"
+    loop = "for epoch in range(1, 101):\n    heard('ffnn', epoch, 100)\n    time.sleep(0.01)"
+    events = []
+    outcome = execute(
+        Job("a", notebook(WRITE, f"{tell}\n{loop}"), {"dataset": "inputs/a"}, {"a": b"data"}), events.append
+    )
+    trained = [event for event in events if "task" in event]
+    assert trained[-1] == {"name": "a", "task": "ffnn", "epoch": 100, "epochs": 100}
+    assert 4 <= len(trained) <= 10, "not every epoch, but several times a second"
+    assert events.index(trained[-1]) > [event.get("cell") for event in events].index(6)
+    assert outcome.status == "ok" and not json.loads(outcome.notebook)["cells"][5]["outputs"]
+
+
 def test_equal_runs_give_equal_bytes():
     first, second = run(notebook(WRITE)), run(notebook(WRITE))
     assert first.notebook == second.notebook and first.files == second.files

@@ -58,8 +58,9 @@ class RunError(Exception):
 def execute(job: Job, progress=lambda event: None, wanted=lambda: True) -> Outcome:
     """Runs a job in a private folder; never raises for what the notebook does.
 
-    `progress` is called at the start of every cell with a dict: name, cell, of, heading, seconds. `wanted` is asked
-    every second: once it says no, the kernel is killed, and the outcome is for nobody.
+    `progress` is called with a dict: at the start of every cell name, cell, of, heading, seconds; in a training name,
+    task, epoch, epochs. `wanted` is asked every second: once it says no, the kernel is killed, and the outcome is for
+    nobody.
     """
     outcome = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": manifest.environment()}
     begin = time.monotonic()
@@ -114,6 +115,7 @@ def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
             ending=ending,
             wanted=wanted,
             on_cell_start=timer.start(nb),
+            on_training=timer.training,
         )
     except CellTimeoutError:
         raise RunError("timeout", f"{timer.where()}: not done after {job.limit:g} seconds") from None
@@ -203,6 +205,9 @@ class CellTimer:
             self.progress({"name": self.name} | event)
 
         return on_cell_start
+
+    def training(self, told: dict):
+        self.progress({"name": self.name} | told)
 
     def where(self, index: int = -1) -> str:
         """The cell that ran last, or the one at `index`, for people."""

@@ -1,7 +1,8 @@
 """A papermill engine with a kernel of its own: this interpreter, one thread, no personal configuration.
 
 Papermill's default engine takes whichever kernel Jupyter finds under the notebook's kernel name, and
-cannot pass an environment. This one also says how the kernel's process ended, which papermill leaves out.
+cannot pass an environment. This one also says how far a training is, and how the kernel's process ended, which
+papermill leaves out.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
+
+from kdlib.show import PROGRESS
 
 ENGINE = "kdlib"  #: the name to give papermill
 ONE_THREAD = dict.fromkeys(
@@ -63,11 +66,11 @@ class PressKernelManager(AsyncKernelManager):
 
 
 class PressClient(PapermillNotebookClient):
-    """Papermill's client, with a deadline for the whole notebook, and the kernel's end on record."""
+    """Papermill's client, with a deadline for the whole notebook, word of trainings, and the kernel's end on record."""
 
-    def __init__(self, nb_man, *, private, ending, wanted, deadline=None, **kwargs):
+    def __init__(self, nb_man, *, private, ending, wanted, deadline=None, on_training=None, **kwargs):
         super().__init__(nb_man, kernel_manager_class=PressKernelManager, **kwargs)
-        self._private, self._ending, self._wanted = private, ending, wanted
+        self._private, self._ending, self._wanted, self._on_training = private, ending, wanted, on_training
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
         self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel would not listen
         if deadline is not None:
@@ -81,6 +84,11 @@ class PressClient(PapermillNotebookClient):
     def execute(self):
         with (self._private / "stderr").open("wb") as stderr:  # what the process says beside its cells
             return super().execute(env=kernel_environment(self._private), stderr=stderr)
+
+    def process_message(self, msg, cell, cell_index):
+        if self._on_training and (told := msg["content"].get("data", {}).get(PROGRESS)):
+            self._on_training(told)
+        return super().process_message(msg, cell, cell_index)
 
     def papermill_execute_cells(self):
         super().papermill_execute_cells()
@@ -115,5 +123,5 @@ class PressEngine(NBClientEngine):
             asyncio.set_event_loop(None)
 
 
-PRESS_KWARGS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start"}
+PRESS_KWARGS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start", "on_training"}
 papermill_engines.register(ENGINE, PressEngine)

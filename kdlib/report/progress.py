@@ -1,7 +1,7 @@
 """What a run shows while it works: live bars in a terminal, a line at each start and end elsewhere.
 
 How long a run will still take is told from its cells' times in the last good run with the same
-parameters; without one, cells are counted and no time is promised.
+parameters; without one, cells are counted, and only the training under way, whose epochs are counted, has a time.
 """
 
 import sys
@@ -33,13 +33,25 @@ class Course:
     """How far one run has come."""
 
     expected: list[float]  #: seconds of each cell in the last such run; empty if there was none
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     cell: int = 0  #: counted from 1; 0 before the first
     of: int = 1
-    cell_began: float = field(default_factory=time.monotonic)
+    cell_began: float = field(default_factory=lambda: time.monotonic())
+    heading: str = ""
+    training: str = ""  #: what is being trained, how far, and how long it will still take
+    heard: tuple = ()  #: the task that is trained, the epoch of which was heard first, and when
 
-    def enter(self, cell: int, of: int):
-        self.cell, self.of, self.cell_began = cell, of, time.monotonic()
+    def enter(self, cell: int, of: int, heading: str):
+        self.cell, self.of, self.heading, self.cell_began = cell, of, heading, time.monotonic()
+        self.training, self.heard = "", ()
+
+    def train(self, task: str, epoch: int, epochs: int):
+        if self.heard[:1] != (task,):
+            self.heard = task, epoch, time.monotonic()
+        _, first, began = self.heard
+        self.training = f"{task}, epoch {epoch} of {epochs}"
+        if not self.expected and first < epoch < epochs:
+            self.training += f", {clock((time.monotonic() - began) / (epoch - first) * (epochs - epoch))} left"
 
     def fraction(self) -> float:
         if not self.expected or not self.cell:
@@ -54,6 +66,27 @@ class Course:
             return sum(self.expected)
         this = self.expected[self.cell - 1] if self.cell <= len(self.expected) else 0
         return sum(self.expected[self.cell :]) + max(0, this - (time.monotonic() - self.cell_began))
+
+    def told(self) -> str:
+        """`cell 4 of 12 · 0:31, 1:10 to go · Direct training · ffnn, epoch 80 of 300`; what is too long is cut."""
+        left = self.remaining()
+        so_far = clock(time.monotonic() - self.began) + (f", {clock(left)} to go" if left is not None else "")
+        return " · ".join(filter(None, [f"cell {self.cell} of {self.of}", so_far, self.heading, self.training]))
+
+
+@dataclass
+class Whole:
+    """How many of all runs have ended."""
+
+    of: int
+    ended: int = 0
+    began: float = field(default_factory=lambda: time.monotonic())
+
+    def fraction(self) -> float:
+        return self.ended / self.of
+
+    def told(self) -> str:
+        return f"{self.ended} of {self.of} · {clock(time.monotonic() - self.began)}"
 
 
 class Lines:
@@ -77,8 +110,8 @@ class Lines:
         yield
 
     def event(self, event: dict) -> None:
-        """A cell begins: name, cell, of, heading."""
-        if event["cell"] == 1:
+        """A cell begins: name, cell, of, heading; or a training goes on: name, task, epoch, epochs."""
+        if event.get("cell") == 1:
             self.say(f"{event['name']}: started")
 
     def ended(self, name: str, status: str, reason: str, seconds: float) -> None:
@@ -96,21 +129,28 @@ class Bars(Lines):
 
     @contextmanager
     def live(self, expected):
-        self.expected = expected
+        self.expected, self.whole = expected, Whole(len(expected))
+        row = self.progress.add_task("", total=1.0, name="runs", course=self.whole, visible=len(expected) > 1)
         with self.progress:
             yield
+        self.progress.remove_task(row)
 
     def event(self, event):
         name = event["name"]
         if name not in self.tasks:
+            if name in self.courses:
+                return  # late word of a run that has ended
             course = self.courses[name] = Course(self.expected.get(name, []))
-            self.tasks[name] = self.progress.add_task("", total=1.0, name=shown(name), heading="", course=course)
-        self.courses[name].enter(event["cell"], event["of"])
-        self.progress.update(self.tasks[name], heading=event["heading"])
+            self.tasks[name] = self.progress.add_task("", total=1.0, name=shown(name), course=course)
+        if "task" in event:
+            self.courses[name].train(event["task"], event["epoch"], event["epochs"])
+        else:
+            self.courses[name].enter(event["cell"], event["of"], event["heading"])
 
     def ended(self, name, status, reason, seconds):
         if name in self.tasks:
             self.progress.remove_task(self.tasks.pop(name))
+            self.whole.ended += 1
         mark, style = ("✓", "green") if status == "ok" else ("✗", "red")
         line = Text.assemble((f"{mark} ", style), f"{shown(name)}  {clock(seconds)}")
         if reason:
@@ -119,17 +159,10 @@ class Bars(Lines):
 
 
 class CourseColumn(ProgressColumn):
-    """`cell 4 of 12 · Training · 0:31, 1:10 to go`"""
-
     max_refresh = 0.2
 
     def render(self, task):
-        course = task.fields["course"]
-        left = course.remaining()
-        to_go = f", {clock(left)} to go" if left is not None else ""
-        heading = f" · {shown(task.fields['heading'])}" if task.fields["heading"] else ""
-        text = f"cell {course.cell} of {course.of}{heading} · {clock(time.monotonic() - course.began)}{to_go}"
-        return Text(text, style="dim", overflow="ellipsis", no_wrap=True)
+        return Text(shown(task.fields["course"].told()), style="dim", overflow="ellipsis", no_wrap=True)
 
 
 class _Live(Progress):
