@@ -49,6 +49,11 @@ def test_a_training_is_heard_of_while_it_runs_and_leaves_no_trace():
     assert outcome.status == "ok" and not json.loads(outcome.notebook)["cells"][5]["outputs"]
 
 
+def test_what_a_library_says_past_python_is_not_in_the_notebook():
+    outcome = run(notebook(WRITE, "import os\n_ = os.write(2, b'I0000 00:00:1795500254.013072 11294 port.cc: on\\n')"))
+    assert outcome.status == "ok" and not json.loads(outcome.notebook)["cells"][5]["outputs"]
+
+
 def test_equal_runs_give_equal_bytes():
     first, second = run(notebook(WRITE)), run(notebook(WRITE))
     assert first.notebook == second.notebook and first.files == second.files

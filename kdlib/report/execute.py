@@ -234,7 +234,9 @@ def _last_words(folder) -> str:
     """The last line of the kernel's own standard error, such as a fatal error of Python's."""
     path = folder / "k" / "stderr"
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    said = [line.strip() for line in lines if line.strip() and "[IPKernelApp]" not in line]
+    said = [
+        line.strip() for line in lines if line.strip() and not re.search(r"\[IPKernelApp\]|^I\d{4} |absl::Init", line)
+    ]
     return f"; it said {said[-1]!r}" if said else ""
 
 

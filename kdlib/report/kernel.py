@@ -51,10 +51,11 @@ def kernel_environment(private: Path) -> dict[str, str]:
 
 
 class ThisInterpreter(KernelSpecManager):
-    """Every kernel name means the interpreter that runs now."""
+    """Every kernel name means the interpreter that runs now. What libraries say past Python is not the notebook's."""
 
     def get_kernel_spec(self, kernel_name):
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command += ["--IPKernelApp.capture_fd_output=False"]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
