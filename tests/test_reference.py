@@ -110,14 +110,16 @@ def test_readme_tells_what_the_reference_holds():
 
 def test_of_a_whole_report_the_pictures_are_kept_too(tmp_path):
     made(tmp_path / "out", draft=False)
-    image = {"output_type": "display_data", "data": {"image/png": "AAEC"}, "metadata": {}}
-    cells = [
-        cell for heading in reference.PICTURES
-        for cell in (
-            {"cell_type": "markdown", "source": [f"## {heading}"]},
-            {"cell_type": "code", "source": [], "outputs": [image]},
-        )
-    ]  # fmt: skip
+    images = [
+        {"output_type": "display_data", "data": {"image/png": "AAEC"}, "metadata": {"kdlib": {"name": name}}}
+        for name in ("other", *reference.PICTURES)
+    ]
+    cells = [{"cell_type": "markdown", "source": []}, {"cell_type": "code", "source": [], "outputs": images}]
     (tmp_path / "out" / "summary.ipynb").write_text(json.dumps({"cells": cells}))
     reference.keep(tmp_path / "out", tmp_path / "kept")
-    assert {(tmp_path / "kept" / name).read_bytes() for name in reference.PICTURES.values()} == {bytes([0, 1, 2])}
+    kept = {path.stem: path.read_bytes() for path in (tmp_path / "kept").glob("*.png")}
+    assert kept == dict.fromkeys(reference.PICTURES, bytes([0, 1, 2]))
+    images.pop()
+    (tmp_path / "out" / "summary.ipynb").write_text(json.dumps({"cells": cells}))
+    with pytest.raises(reference.NoReference, match="no figure named boundaries"):
+        reference.keep(tmp_path / "out", tmp_path / "kept")

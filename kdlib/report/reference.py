@@ -15,7 +15,7 @@ import pandas as pd
 from kdlib import results
 from kdlib.report import manifest
 
-PICTURES = {"Why the original's student lost": "ladder.png", "Decision boundaries": "boundaries.png"}  #: by heading
+PICTURES = "gaps", "ladder", "boundaries"  #: names of the summary's figures
 KEYS = ["dataset", "method", "split", "domain", "metric"]
 SPREADS = 4.0
 FLOOR, ROUGH = 0.001, 0.02  #: of metrics between 0 and 1 and of nats; ROUGH where there are fewer than `FEW` seeds
@@ -136,13 +136,9 @@ def _means(out: Path) -> pd.DataFrame:
 
 def _keep_pictures(out, reference):
     cells = json.loads((out / "summary.ipynb").read_text(encoding="utf-8"))["cells"]
-    heading, pictures = "", dict(PICTURES)
-    for cell in cells:
-        if cell["cell_type"] == "markdown":
-            titles = [line.lstrip("# ").strip() for line in cell["source"] if line.startswith("#")]
-            heading = titles[-1] if titles else heading
-        for output in cell.get("outputs", []):
-            if heading in pictures and "image/png" in output.get("data", {}):
-                (reference / pictures.pop(heading)).write_bytes(base64.b64decode(output["data"]["image/png"]))
-    if pictures:
-        raise NoReference(f"the summary has no figure under {', '.join(pictures)}")
+    outputs = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    shown = {output["metadata"].get("kdlib", {}).get("name"): output["data"]["image/png"] for output in outputs}
+    if lacking := [name for name in PICTURES if name not in shown]:
+        raise NoReference(f"the summary has no figure named {', '.join(lacking)}")
+    for name in PICTURES:
+        (reference / f"{name}.png").write_bytes(base64.b64decode(shown[name]))
