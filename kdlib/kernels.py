@@ -139,7 +139,7 @@ def kd_best(problem: Problem) -> Trained:
 
 @method("Kernel teachers, undistilled")
 def kernel_mixture(problem: Problem) -> Trained:
-    """What `kd_best` imitates: the gated mixture itself."""
+    """What the student of kernel teachers imitates: the gated mixture itself."""
     return answers(kernels(problem).mixture)
 
 
@@ -166,7 +166,7 @@ def ffnn_noisy(problem: Problem) -> Trained:
 
 @method("KD, FFNN teachers on queries")
 def kd_gated_queries(problem: Problem) -> Trained:
-    """`kd_best` with networks for teachers: the gated mixture of each domain's ensemble of FFNN, on the same points."""
+    """Networks for teachers on the same queries: the gated mixture of each domain's ensemble of FFNN."""
 
     def target(x):
         p = np.exp(distillation.log_softmax(problem.teacher_logits(x))).mean(axis=1)  # (domain, n, classes)

@@ -111,7 +111,9 @@ class Reports:
     def status(self) -> pd.DataFrame:
         """One row per dataset: status, reason and seconds."""
         rows = {name: [m["status"], m["reason"], m["seconds"]] for name, m in self.manifests.items()}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"])
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"]).rename_axis(
+            "dataset"
+        )
 
     def methods(self, name: str) -> pd.DataFrame:
         """A dataset's methods by name: title, what each spent, whether it is told the domain."""

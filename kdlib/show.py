@@ -15,7 +15,7 @@ import time
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
-NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de ]+")  # such columns are set to the right: 0.98 ± 0.01
+NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u202f]+")  # such columns are set to the right: 0.98 ± 0.01
 DARK = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab passes over
 PROGRESS = "application/vnd.kdlib.progress+json"  #: what the press shows while a notebook trains
 EXPLORER = "application/vnd.kdlib.explorer+json"
@@ -48,7 +48,8 @@ def table(
 ) -> None:
     """Shows a pandas frame, with its caption above.
 
-    Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash.
+    Floats get `digits` decimals, or `formats[column]` (such as ".1%"), long counts a thin space between thousands; a
+    missing value is a dash.
     `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
     {column: "max" or "min"}. `note` stands below the table. The index is shown unless it is a bare
     count of rows; `index=True` or `False` decides otherwise. `name` is as in `figure`: `[the table](#table-NAME)`.
@@ -87,7 +88,7 @@ def explorer(scenes: dict) -> None:
 
 
 def progress(output: str = ""):
-    """Tells how far a training is: by a bar with the time left, which goes when it ends; with an `output`, to the press.
+    """Tells how far a training is: by a bar with the time left, which goes with it; or, with an `output`, to the press.
 
     Returns what a `Problem` calls with the task, the epoch and the number of epochs. The press hears of it four times
     a second, as an update of a display that is not there: JupyterLab passes over it, and no notebook keeps it.
@@ -126,8 +127,8 @@ def _name(name: str) -> str:
 def _png(fig) -> tuple[str, int, int]:
     """A figure as PNG in base64, and its width and height on the page; closes it.
 
-    Of 256 colours, which the eye does not tell from all and which are a quarter of the bytes. The same figure
-    is the same bytes.
+    Of 256 colours, which the eye does not tell from all and which are a quarter of the bytes; the paper's own is among
+    them, or a faint box would show on the page. The same figure is the same bytes.
     """
     from matplotlib import pyplot  # only a notebook that draws pays for these
     from PIL import Image
@@ -136,7 +137,11 @@ def _png(fig) -> tuple[str, int, int]:
     fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
     pyplot.close(fig)
     with Image.open(drawn) as image:
-        colours = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        image = image.convert("RGB")
+        colours = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        palette, paper = colours.getpalette(), 3 * colours.getpixel((0, 0))
+        palette[paper : paper + 3] = image.getpixel((0, 0))
+        colours.putpalette(palette)
         colours.save(small, format="PNG", optimize=True)
         width, height = (side * 96 // DOTS_PER_INCH for side in image.size)
     return base64.b64encode(small.getvalue()).decode("ascii"), width, height
@@ -151,6 +156,8 @@ def _text(value, digits: int, form: str | None = None) -> str:
         return format(value, form)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return f"{value:.{digits}f}"
+    if isinstance(value, numbers.Integral) and abs(value) >= 10_000:
+        return f"{value:,}".replace(",", "\u202f")
     return str(value)
 
 
