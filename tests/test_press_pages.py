@@ -28,7 +28,7 @@ RECORD = {
     "git": {"commit": "a" * 40, "dirty": True},
 }
 SCRIPT = (pages.TEMPLATES / "page.js").read_text(encoding="utf-8")
-UP = {"up": "../index.html", "reports": []}
+UP = {"up": "../index.html", "reports": [], "seeds": 30, "epochs": 300, "command": "python -m kdlib.report run"}
 
 
 @pytest.fixture
@@ -218,7 +218,16 @@ def test_draft_is_said_on_the_page():
 
 def test_provenance_is_on_the_page():
     text = page(new_markdown_cell("# T"))[1].xpath("//footer")[0].text_content()
-    for part in ("2026-01-02 03:04", "a" * 40, "uncommitted", "0" * 64, "numpy 2", "64, 32", "CPU, 1 thread"):
+    for part in (
+        "2026-01-02 03:04",
+        "python -m kdlib.report run",
+        "a" * 40,
+        "uncommitted",
+        "0" * 64,
+        "numpy 2",
+        "64, 32",
+        "CPU, 1 thread",
+    ):
         assert part in text
 
 

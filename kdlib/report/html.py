@@ -21,7 +21,7 @@ from nbconvert.exporters import TemplateExporter
 from nbconvert.filters.highlight import Highlight2HTML
 
 from kdlib.report import manifest
-from kdlib.report.markup import Markdown, PageError, text_of
+from kdlib.report.markup import Markdown, PageError, text_of, typeset
 
 TEMPLATES = Path(__file__).parent / "templates"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -100,11 +100,13 @@ class Blocks:
             if cell.cell_type == "markdown":
                 blocks.append({"kind": "prose", "html": self.markdown.block(cell.source)})
             elif cell.cell_type == "code" and cell.source.strip():
-                code = Markup(Highlight2HTML()(cell.source))
-                if blocks and blocks[-1]["kind"] == "code" and _label(cell) == blocks[-1]["label"] == "Code":
-                    blocks[-1]["html"] += code  # cells that showed nothing are one fold
+                code, label = Markup(Highlight2HTML()(cell.source)), _label(cell)
+                if blocks and blocks[-1]["kind"] == "code":  # cells that showed nothing are one fold
+                    fold = blocks[-1]
+                    fold["html"] += code
+                    fold["labels"] += [label] if label not in fold["labels"] else []
                 else:
-                    blocks.append({"kind": "code", "html": code, "label": _label(cell)})
+                    blocks.append({"kind": "code", "html": code, "labels": [label]})
                 blocks += [block for output in cell.outputs for block in self.shown(output)]
         return blocks
 
@@ -152,7 +154,7 @@ class Blocks:
         marks = {tuple(mark) for mark in meaning.get("marks", [])}
         numeric = meaning.get("numeric") or [False] * len(meaning["columns"])
         rows = [
-            [{"text": text, "best": (r, c) in marks, "numeric": numeric[c]} for c, text in enumerate(row)]
+            [{"text": typeset(text), "best": (r, c) in marks, "numeric": numeric[c]} for c, text in enumerate(row)]
             for r, row in enumerate(meaning["rows"])
         ]
         return {
@@ -174,8 +176,8 @@ def _sum(content: str) -> str:
 
 def _label(cell) -> str:
     """What folded code is called: its opening comment, if it has one."""
-    if "injected-parameters" in cell.metadata.get("tags", []):
-        return "Parameters of this run"
+    if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+        return "Parameters"
     comment = re.match(r"# *(\S.*)", cell.source)
     return comment[1] if comment else "Code"
 

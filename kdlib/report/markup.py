@@ -85,6 +85,9 @@ class _Renderer(HTMLRenderer):
         mark = f'<a class="anchor" href="#{anchor}" aria-label="Link to this section">#</a>'
         return f'<h{level} id="{anchor}">{text}{mark}</h{level}>\n'
 
+    def text(self, text):
+        return super().text(typeset(text))
+
     def link(self, text, url, title=None):
         if url.startswith(("#figure-", "#table-")):
             text = self._number(url[1:])
@@ -126,7 +129,15 @@ class _Renderer(HTMLRenderer):
     def paragraph(self, text):
         # A formula on its own line comes as a paragraph, and a block cannot stand in one.
         alone = text.startswith('<div class="formula"') and text.endswith("</div>")
+        text = re.sub(
+            r"(<math\b(?:(?!</math>).)*</math>[,.;:)?]+)", r'<span class="together">\1</span>', text, flags=re.S
+        )
         return f"{text}\n" if alone else super().paragraph(text)
+
+
+def typeset(text: str) -> str:
+    """Numbers as they are printed: with a minus sign, and a thin space before a percent sign."""
+    return re.sub(r"(?<=\d)%(?!\w)", "\u202f%", re.sub(r"(?<![^\s(\[])-(?=\d)", "−", text))
 
 
 def mathml(latex: str, block: bool = False) -> str:
