@@ -9,6 +9,7 @@ import pandas as pd
 
 from kdlib import statistics
 from kdlib.results import Reports, means, select
+from kdlib.show import literal
 from kdlib.statistics import BETTER, WORSE
 
 #: The original's accuracies on the 300 validation points: mean and sd of three runs, from its README, by d
@@ -47,20 +48,18 @@ def comparison(results: pd.DataFrame, methods: pd.DataFrame, baseline: str = "ff
 
 
 def finding(table: pd.DataFrame, titles: dict[str, str], baseline_accuracy: float, ceiling: float | None) -> str:
-    """One dataset in a paragraph: what each student is worth beside direct training; table: a `comparison`."""
+    """One dataset in short: what each student is worth beside direct training; table: a `comparison`."""
     seeds = int(table["seeds"].max())
     text = f"Over {_seeds(seeds)}, direct training reaches an accuracy of **{baseline_accuracy:.4f}**"
-    text += f"; no classifier that does not see the domain can exceed {ceiling:.4f}. " if ceiling else ". "
-    for name, verdict in (
-        (n, table.loc[n]) for n in ("kd_original", "kd_routed", "kd_gated", "kd_best") if n in table.index
-    ):
-        text += f"{titles[name]}: {_against(verdict)}. "
-    return text.strip()
+    text += f"; no classifier that does not see the domain can exceed {ceiling:.4f}" if ceiling else ""
+    students = [name for name in ("kd_original", "kd_routed", "kd_gated", "kd_best") if name in table.index]
+    lines = [f"- *{titles[name]}*: {_against(table.loc[name])}." for name in students]
+    return "\n".join([f"{text}.{' Beside it, in pairs:' if lines else ''}\n", *lines]).strip()
 
 
 CAUSES = {
-    "kernel_direct": "that there is a teacher per domain matters, not only the kind of machine",
-    "kd_kernel_direct": "the same, of that machine's student",
+    "kernel_direct": "a teacher per domain matters, not only the kind of machine",
+    "kd_kernel_direct": "the same, beside that machine's student",
     "kd_gated_queries": "the kind of teacher matters, not only that it is asked about more points",
     "ffnn_noisy": "the teachers' answers matter, not only that there are more points",
     "kd_ensemble": "it is more than the averaging of networks",
@@ -76,7 +75,7 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
             row = table.loc[name]
             holds = "supported" if row["verdict"] == WORSE else "not supported"
             gain = f"{-row['difference']:+.4f} [{-row['high']:+.4f}, {-row['low']:+.4f}]"
-            lines.append(f"- **{holds}**: {cause}. Beside *{methods.loc[name, 'title']}*, the student is {gain}.")
+            lines.append(f"- **{holds}**: {cause}. Against *{methods.loc[name, 'title']}* the student gains {gain}.")
     return "\n".join(lines)
 
 
@@ -104,7 +103,7 @@ def explanations(rungs: pd.DataFrame) -> str:
         "best epoch selected": "No model selection on held-out data",
         "both": "Both together",
     }
-    lines = []
+    lines = [f"Mending everything gains {whole:+.4f}; mended alone, in the original's student, what gain\n"]
     for label, what in said.items():
         gain = tried[label] - tried["as in the original"]
         low, high = statistics.interval(gain)
@@ -113,9 +112,8 @@ def explanations(rungs: pd.DataFrame) -> str:
         if clear and gain.mean() > 0:
             verdict = "supported" if gain.mean() >= whole / 2 else "supported in part"
         lines.append(
-            f"- *{what}*: **{verdict}**. Mended alone, it changes the accuracy of the original's student by "
-            f"{gain.mean():+.4f} [{low:+.4f}, {high:+.4f}], from {tried['as in the original'].mean():.4f} "
-            f"to {tried[label].mean():.4f}; mending everything, by {whole:+.4f}."
+            f"- *{what}*: **{verdict}**, {gain.mean():+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"from {tried['as in the original'].mean():.4f} to {tried[label].mean():.4f}."
         )
     return "\n".join(lines)
 
@@ -133,8 +131,10 @@ def biggest_step(rungs: pd.DataFrame) -> str:
     mean = rungs[rungs["what"] == "ladder"].groupby("label", sort=False)["accuracy"].mean()
     steps = mean.diff().iloc[1:]
     best, whole = steps.idxmax(), mean.iloc[-1] - mean.iloc[0]
-    text = f"From the original's student ({mean.iloc[0]:.4f}) to the mended one ({mean.iloc[-1]:.4f}), "
-    text += f"the largest step is *{best}*: {steps[best]:+.4f}"
+    text = (
+        f"From the original's student ({mean.iloc[0]:.4f}) to the mended one ({mean.iloc[-1]:.4f}), the largest step "
+    )
+    text += f"of [the ladder](#figure-ladder) is *{best}*: {steps[best]:+.4f}"
     return text + (f", {steps[best] / whole:.0%} of the way." if whole > 0 else ".")
 
 
@@ -151,15 +151,20 @@ def overview(runs: Reports) -> str:
     if not runs.good:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
     tables = comparisons(runs)
+    won = any(table["verdict"][name] == BETTER for table in tables.values() for name in table.index if name in STORY)
     sentences = [
-        _across(tables, "kd_best", "A student **taught by kernel machines**, one per domain,"),
-        _across(tables, "kd_original", "The student **built as in the original**"),
-        _across(tables, "kd_routed", "**With its faults mended**, each sample taught by its own domain's network, it"),
+        "**Distillation can win.**" if won else "**Distillation is not shown to win.**",
+        _across(tables, "kd_best", "A student taught by **kernel machines**, one per domain,"),
+        _across(tables, "kd_original", "A student built **as in the original**"),
+        _across(
+            tables, "kd_routed", "With the original's **faults mended**, each sample taught by its domain's network, it"
+        ),
         _across(tables, "kd_gated", "Taught by those networks **weighed by how probable their domain is**, it"),
     ]
     seeds = sorted({int(table["seeds"].max()) for table in tables.values()})
+    gaps = "; [the chart](#figure-gaps) shows what each leaves to the best possible" if ceilings(runs) else ""
     return " ".join(filter(None, sentences)) + (
-        f" All are compared with a network trained directly on all domains: means over {_seeds(*seeds)}, in pairs."
+        f" All are compared with a network trained directly on all domains, in pairs over {_seeds(*seeds)}{gaps}."
     )
 
 
@@ -170,10 +175,14 @@ def _across(tables, name, subject) -> str:
     total = len(rows)
     better, worse = (sum(r["verdict"] == verdict for r in rows) for verdict in (BETTER, WORSE))
     neither = total - better - worse
-    counts = [(better, "better"), (worse, "worse"), (neither, "not shown to differ")]
-    said = ", ".join(f"{word} on {count} of {total}" for count, word in counts if count)
+    counts = {"better": better, "worse": worse, "not shown to differ": neither}
+    (first, count), *others = [(word, count) for word, count in counts.items() if count]
+    where = {1: "on the dataset"}.get(
+        total, f"on all {total} datasets" if not others else f"on {count} of {total} datasets"
+    )
+    said = ", ".join([f"{first} {where}", *(f"{word} on {count}" for word, count in others)])
     points = _range([100 * r["difference"] for r in rows], "+.2f")
-    text = f"{subject} is {said} dataset{'s' * (total != 1)} ({points} percentage points)"
+    text = f"{subject} is {said} ({points} percentage points)"
     closed = [r["gap closed"] for r in rows if r["verdict"] == BETTER and np.isfinite(r["gap closed"])]
     if closed:
         where = "" if better == total else ", where it is better,"
@@ -190,8 +199,8 @@ def gate(runs: Reports) -> str:
             tables[name] = comparison(results[results["method"].isin(["kd_gated", "kd_routed"])],
                                       methods.loc[["kd_routed", "kd_gated"]], baseline="kd_routed")  # fmt: skip
     said = _across(tables, "kd_gated", "Against the routed student, the one taught through the **gate**")
-    each = "; ".join(f"{name}: {_against(table.loc['kd_gated'])}" for name, table in tables.items())
-    return f"{said} {each}." if said else ""
+    each = "\n".join(f"- {literal(name)}: {_against(table.loc['kd_gated'])}." for name, table in tables.items())
+    return f"{said}\n\n{each}" if said else ""
 
 
 def results_table(runs: Reports) -> pd.DataFrame:
@@ -276,7 +285,7 @@ def _seeds(*counts) -> str:
 
 
 def _against(row) -> str:
-    text = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}], {row['verdict']}"
+    text = f"**{row['verdict']}**, {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
     if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):
         text += f", {row['gap closed']:.0%} of the gap closed"
     return text

@@ -43,7 +43,7 @@ def test_a_terminal_tells_runs_methods_epochs_and_the_time_left(clock):
         clock[0] += 10
         bars.event(training(70))
         runs, near = rows(bars)
-        assert runs.startswith("runs") and "0 of 2 · 10 s" in runs
+        assert runs.startswith("runs") and "0 of 2" in runs
         assert near.endswith("cell 4 of 12 · 10 s · Direct training · ffnn, epoch 70 of 300, 46 s left")
         bars.event(training(5, task="teacher of domain 0"))
         assert "teacher of domain 0, epoch 5 of 300" in rows(bars)[1] and "left" not in rows(bars)[1]
