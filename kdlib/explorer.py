@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 
-from kdlib import claims
+from kdlib import claims, summary
 from kdlib.plots import looks
 from kdlib.results import Reports, select
 
@@ -26,7 +26,7 @@ def scenes(runs: Reports) -> dict:
     """
     return {
         "datasets": [_dataset(runs, name) for name in runs.good if _methods(runs.maps(name))],
-        "titles": claims.drawn(runs),
+        "titles": summary.drawn(runs),
         "colours": {"light": _colours(looks.STYLE), "dark": _colours(looks.DARK)},
     }
 

@@ -7,7 +7,7 @@ run, a sentence says so, and a table has no rows. Leaves out what a study says o
 
 import pandas as pd
 
-from kdlib import claims
+from kdlib import claims, summary
 from kdlib.results import Reports
 
 STUDIES = {
@@ -160,7 +160,7 @@ def passed(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         last = frame[(frame.phase == frame.phase.max()) & (frame.domain.astype(str) == "all")]
         means = last.groupby("method")["value"].mean()
-        direct = claims.accuracies(runs)[name]["ffnn"][0]
+        direct = summary.accuracies(runs)[name]["ffnn"][0]
         rows[name] = {"all domains mixed (FFNN)": direct} | {
             t: means[m] for m, t in orders.TITLES.items() if m in means
         }

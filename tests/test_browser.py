@@ -143,3 +143,14 @@ def test_it_prints_without_what_paper_has_no_use_for(opened):
         assert not page.locator(hidden).is_visible()
     assert page.locator("figure img").first.is_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_references_lead_to_the_figures_whose_numbers_they_tell(opened):
+    page = opened("near/report.html")
+    links = page.locator("main :is(p, li) a[href^='#figure-'], main :is(p, li) a[href^='#table-']")
+    assert links.count() > 10
+    for i in range(links.count()):
+        target = page.locator(f"[id='{links.nth(i).get_attribute('href')[1:]}']")
+        assert target.locator("figcaption .number").inner_text().startswith(links.nth(i).inner_text())
+    links.last.click()
+    page.wait_for_function("() => document.querySelector(':target').getBoundingClientRect().top < innerHeight")

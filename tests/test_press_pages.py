@@ -198,6 +198,27 @@ def test_literal_keeps_markdown_s_signs():
     assert html.fromstring(Markdown().block(show.literal(name))).text_content().strip() == name
 
 
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("-0.5 [-1, -2], 29% of (-3)", "−0.5 [−1, −2], 29\u202f% of (−3)"),
+        ("data-0.5 of 2026-01-02, 3-5, a - b, `-1 5%`", "data-0.5 of 2026-01-02, 3-5, a - b, -1 5%"),
+    ],
+)
+def test_numbers_are_typeset_and_names_and_code_are_not(text, printed):
+    assert html.fromstring(Markdown().block(text)).text_content().strip() == printed
+
+
+def test_code_that_shows_nothing_is_one_fold(shown):
+    parameters = [
+        new_code_cell(f"x = {i}", metadata={"tags": [tag]})
+        for i, tag in enumerate(("parameters", "injected-parameters"))
+    ]
+    figure()
+    _, tree = page(*parameters, new_code_cell("import a"), new_code_cell("b()", outputs=shown), new_code_cell("c = 1"))
+    assert tree.xpath("//details/summary/text()") == ["Parameters · Code", "Code"]
+
+
 def test_contents_lead_to_headings_and_code_is_folded():
     cells = [new_markdown_cell("# Title\n## Same\n## Same\n### Sub $x^2$\n#### Deep"), new_code_cell("# Do it\nx = 1")]
     _, tree = page(*cells)

@@ -1,0 +1,157 @@
+"""What the results of all datasets say: the summary's answer, sentences and tables.
+
+As in `claims`, which does the same for one dataset, a sentence says what the numbers say, whichever way they point.
+Leaves out figures (`plots`), the explorer, and the slow studies (`studies`).
+"""
+
+import numpy as np
+import pandas as pd
+
+from kdlib.claims import CEILINGS, PUBLISHED, STORY, against, comparison, counted_seeds, reported
+from kdlib.results import Reports, means
+from kdlib.show import literal
+from kdlib.statistics import BETTER, WORSE
+
+
+def comparisons(runs: Reports) -> dict[str, pd.DataFrame]:
+    """`comparison` of each dataset whose run is good."""
+    return {name: comparison(runs.of(name), runs.methods(name)) for name in runs.good}
+
+
+def overview(runs: Reports) -> str:
+    """All datasets in a paragraph: the answer to the report's question."""
+    if not runs.good:
+        return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
+    tables = comparisons(runs)
+    won = any(table["verdict"][name] == BETTER for table in tables.values() for name in table.index if name in STORY)
+    sentences = [
+        "**Distillation can win.**" if won else "**Distillation is not shown to win.**",
+        _across(tables, "kd_best", "A student taught by **kernel machines**, one per domain,"),
+        _across(tables, "kd_original", "A student built **as in the original**"),
+        _across(
+            tables, "kd_routed", "With the original's **faults mended**, each sample taught by its domain's network, it"
+        ),
+        _across(tables, "kd_gated", "Taught by those networks **weighed by how probable their domain is**, it"),
+    ]
+    seeds = sorted({int(table["seeds"].max()) for table in tables.values()})
+    gaps = "; [the chart](#figure-gaps) shows what each leaves to the best possible" if ceilings(runs) else ""
+    return " ".join(filter(None, sentences)) + (
+        " Differences, in percentage points of accuracy, are to a network trained directly on all domains, "
+        f"in pairs over {counted_seeds(*seeds)}{gaps}."
+    )
+
+
+def _across(tables, name, subject) -> str:
+    rows = [table.loc[name] for table in tables.values() if name in table.index]
+    if not rows:
+        return ""
+    total = len(rows)
+    better, worse = (sum(r["verdict"] == verdict for r in rows) for verdict in (BETTER, WORSE))
+    neither = total - better - worse
+    counts = {"better": better, "worse": worse, "not shown to differ": neither}
+    (first, count), *others = [(word, count) for word, count in counts.items() if count]
+    every = {1: "on the dataset", 2: "on both datasets"}.get(total, f"on all {total} datasets")
+    where = f"on {count} of {total} datasets" if others else every
+    said = ", ".join([f"{first} {where}", *(f"{word} on {count}" for word, count in others)])
+    points = _range([100 * r["difference"] for r in rows], "+.2f")
+    text = f"{subject} is {said} ({points} points)"
+    closed = [r["gap closed"] for r in rows if r["verdict"] == BETTER and np.isfinite(r["gap closed"])]
+    if closed:
+        where = "" if better == total else ", where it is better,"
+        text += f" and closes{where} {_range(closed, '.0%')} of the gap to the best possible"
+    return text + "."
+
+
+def gate(runs: Reports) -> str:
+    """What the learned gate is worth: `kd_gated` against `kd_routed`, both taught by networks."""
+    tables = {}
+    for name in runs.good:
+        results, methods = runs.of(name), runs.methods(name)
+        if {"kd_gated", "kd_routed"} <= set(methods.index):
+            tables[name] = comparison(results[results["method"].isin(["kd_gated", "kd_routed"])],
+                                      methods.loc[["kd_routed", "kd_gated"]], baseline="kd_routed")  # fmt: skip
+    said = _across(tables, "kd_gated", "Against the routed student, the one taught through the **gate**")
+    each = "\n".join(f"- {literal(name)}: {against(table.loc['kd_gated'])}." for name, table in tables.items())
+    return f"{said}\n\n{each}" if said else ""
+
+
+def results_table(runs: Reports) -> pd.DataFrame:
+    """The original's table and ours, on the validation points: mean and sd of FFNN and of KD, a row per dataset."""
+    rows = {}
+    for name, manifest in runs.manifests.items():
+        if name not in runs.good:
+            rows[name] = {"run": f"{manifest['status']}: {manifest['reason']}"}
+            continue
+        published = PUBLISHED.get(runs.distance(name), {})
+        ours = means(runs.of(name), split="valid")
+        rows[name] = {}
+        for title, method in (("FFNN", "ffnn"), ("KD", "kd_original")):
+            rows[name][f"{title}, original"] = _pair(published.get(title))
+            rows[name][f"{title}, ours"] = _pair(ours.get(method))
+            there = title in published and method in ours
+            rows[name][f"{title}, difference"] = f"{ours[method][0] - published[title][0]:+.4f}" if there else "–"
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+    return table[[*(column for column in table.columns if column != "run"), *(["run"] if "run" in table else [])]]
+
+
+def accuracy_table(runs: Reports) -> pd.DataFrame:
+    """Mean accuracy of every method (rows) on each dataset's reported split (columns)."""
+    columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
+    table = pd.DataFrame(columns)
+    return table.rename(index=runs.titles).rename_axis("method")
+
+
+def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
+    """The best cells of `accuracy_table` in each column, of methods neither told the domain nor ceilings."""
+    told = {title for name in runs.good for title in runs.methods(name).query("`told the domain`")["title"]}
+    ceilings = {runs.titles.get(name) for name in (*CEILINGS, "bayes_taught")}
+    students = ~table.index.isin(told | ceilings)
+    return table.apply(lambda column: (column == column[students].max()) & students)
+
+
+def drawn(runs: Reports) -> dict[str, str]:
+    """Titles of the methods that tell the story in maps, by name."""
+    return {name: runs.titles[name] for name in STORY if name in runs.titles}
+
+
+def verdicts(runs: Reports) -> pd.DataFrame:
+    """Difference to FFNN in percentage points, interval and verdict of every method (rows) on each dataset, as text."""
+
+    def brief(row) -> str:
+        low, high, mean = (100 * row[key] for key in ("low", "high", "difference"))
+        return f"{mean:+.2f} [{low:+.2f},\u00a0{high:+.2f}] {row['verdict']}"
+
+    columns = {name: table.apply(brief, axis=1) for name, table in comparisons(runs).items()}
+    return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
+
+
+def ceilings(runs: Reports) -> dict[str, float]:
+    """The accuracy that no method can exceed, of each dataset where it is known."""
+    return {name: scores["bayes"][0] for name, scores in accuracies(runs).items() if "bayes" in scores}
+
+
+def gaps(runs: Reports) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Results of the methods of the story on each dataset's reported split, which is renamed `reported`; and titles."""
+    frames = [frame[frame["split"] == reported(frame)].assign(split="reported") for frame in map(runs.of, runs.good)]
+    return pd.concat(frames, ignore_index=True), drawn(runs) | {
+        name: title for name, title in runs.titles.items() if name == "bayes_taught"
+    }
+
+
+def all_rungs(runs: Reports) -> pd.DataFrame:
+    """Every dataset's `ladder.csv`, with a column `dataset`."""
+    return pd.concat([runs.rungs(name).assign(dataset=name) for name in runs.good], ignore_index=True)
+
+
+def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
+    """Mean and sd of each method's accuracy on each dataset's reported split."""
+    return {name: means(runs.of(name), split=reported(runs.of(name))) for name in runs.good}
+
+
+def _pair(pair) -> str:
+    return "–" if pair is None else f"{pair[0]:.4f} ± {pair[1]:.4f}"
+
+
+def _range(values, form="+.4f") -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
