@@ -45,7 +45,7 @@ class PageExporter(TemplateExporter):
 
 
 def page(notebook: bytes, record: dict, links: dict) -> str:
-    """The page of an executed notebook; `record` is its manifest, `links` come from `plan.navigation`."""
+    """The page of an executed notebook; `record` is its manifest, `links` come from `links.navigation`."""
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
     try:
         markdown = Markdown(number(nb))

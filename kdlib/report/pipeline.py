@@ -9,17 +9,8 @@ from pathlib import Path
 
 from kdlib.report import manifest, publish
 from kdlib.report.execute import Outcome
-from kdlib.report.plan import (
-    OF_DATASET,
-    OF_SUMMARY,
-    Request,
-    Run,
-    find_datasets,
-    navigation,
-    run_of,
-    summary_of,
-    template,
-)
+from kdlib.report.links import navigation
+from kdlib.report.plan import OF_DATASET, OF_SUMMARY, Request, Run, find_datasets, run_of, summary_of, template
 
 
 def report(request: Request, display) -> dict[str, str]:
