@@ -53,7 +53,7 @@ class _Dispatch:
 
     def on_event(self, event):
         name = event[1]["name"]  # of a time and what was sent
-        self.begun[name] += event[1]["cell"] == 1
+        self.begun[name] += event[1].get("cell") == 1  # a training has none
         if self.begun[name] > TRIES and name in self.under_way:
             self.ended.put((name, self.under_way[name][1], True))
         self.progress(event[1])
