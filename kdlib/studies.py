@@ -11,19 +11,19 @@ from kdlib import claims, summary
 from kdlib.results import Reports
 
 STUDIES = {
-    "why": ("factorial.csv", "every combination of the original's suspects; its unknowns swept"),
-    "controls": ("results.csv", "what a student's gain is due to"),
-    "draws": ("draws.csv", "the comparison on fresh draws of the training data"),
-    "search": ("search_reported.csv", "one search of settings for every method"),
-    "when": ("when.csv", "fewer labels, and smaller students"),
-    "orders": ("orders.csv", "one domain after the other, with and without a term against forgetting"),
+    "why": ("factorial.csv", "Every combination of the original's suspects, and a map of its unknown settings"),
+    "controls": ("results.csv", "What a student's gain is due to"),
+    "draws": ("draws.csv", "The comparison on fresh draws of the training data"),
+    "search": ("search_reported.csv", "One search of settings for every method"),
+    "when": ("when.csv", "Fewer labels, and smaller students"),
+    "orders": ("orders.csv", "One domain after the other, with and without a term against forgetting"),
 }  #: by the notebook's name: the file that holds its numbers, and what it is about
 
 
 def there(runs: Reports) -> str:
     """Which slow studies this report holds, and of how many datasets."""
     counts = {name: len(_found(runs, name)) for name in STUDIES}
-    lines = [f"- *{STUDIES[name][1]}*: {count} of {len(runs.good)} datasets" for name, count in counts.items() if count]
+    lines = [f"- {STUDIES[name][1]}: {count} of {len(runs.good)} datasets" for name, count in counts.items() if count]
     return "\n".join(lines) or "This report holds none of the slow studies; `make study` adds them."
 
 
@@ -106,7 +106,9 @@ def draws(runs: Reports) -> pd.DataFrame:
     rows = []
     for name, frame in tables.items():
         table = study.compare(frame.astype({"domain": str}))
-        numbers = study.numbers(table).assign(interval=[f"{r.low:+.4f} to {r.high:+.4f}" for r in table.itertuples()])
+        numbers = study.numbers(table)
+        intervals = [f"[{row.low:+.4f}, {row.high:+.4f}]" for row in table.itertuples()]
+        numbers.insert(numbers.columns.get_loc("difference") + 1, "interval", intervals)
         rows.append(numbers[numbers["over"] == "fresh draws"].drop(columns=["over", "sd"]).assign(dataset=name))
     return pd.concat(rows).reset_index().set_index(["dataset", "method"])
 
