@@ -289,18 +289,25 @@ def test_progress_in_a_notebook_tells_the_task_and_leaves_nothing(capfd):
     assert "ffnn" in told and "teacher of domain 0" in told and "3/3" not in told.splitlines()[-1:]
 
 
-def test_the_command_makes_the_page_again_from_its_own_words(tmp_path):
-    import shlex
-
-    from kdlib.report import links, plan
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "run --data=/home/me/my --seeds=3 --hidden=8,4 --draft --study --jobs=2",
+            "run --data=my --seeds=3 --hidden=8,4 --draft --study",
+        ),
+        ("sweep /home/me/a.yaml --alpha=0.25", "sweep a.yaml --data=data --alpha=0.25"),
+    ],
+)
+def test_the_command_asks_for_the_same_and_tells_of_no_machine(words, told):
+    from kdlib.report import links
     from kdlib.report.__main__ import _parser
-    from kdlib.study import Study
 
-    data = tmp_path / "my data"
-    request = plan.Request(data, tmp_path, tmp_path, Study(seeds=3, hidden=(8, 4), alpha=0.25), True, (tmp_path / "a",))
-    summary = plan.Run("", "summary", b"", "", "", {}, {}, {}, {})
-    words = shlex.split(links.command(request, summary))
-    assert words[:3] == ["python", "-m", "kdlib.report"] and "--epochs" not in " ".join(words)
-    given = _parser().parse_args(words[3:])
-    assert (given.seeds, given.hidden, given.alpha, given.draft, given.study) == (3, (8, 4), 0.25, True, True)
-    assert str(given.data) == "my data", "of the folder's path only the name is told"
+    assert links.command(_parser().parse_args(words.split())) == f"python -m kdlib.report {told}"
+
+
+def test_a_sweep_s_page_has_no_one_setting():
+    facts = page(new_markdown_cell("# T"), links={"up": None, "reports": [], "command": "x"})[1].xpath(
+        "//p[@class='facts']"
+    )[0]
+    assert "seed" not in facts.text_content()

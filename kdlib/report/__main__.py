@@ -77,7 +77,7 @@ def _made(given, make) -> int:
 
 
 def _request(given, **more):
-    from kdlib.report import plan
+    from kdlib.report import links, plan
 
     return plan.Request(
         data=given.data,
@@ -89,6 +89,7 @@ def _request(given, **more):
         dashboard=given.dashboard,
         timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
         force=given.force,
+        command=links.command(given),
         **more,
     )
 

@@ -4,7 +4,7 @@ Part of a page's key: a page is rendered anew when any of it changes. How it loo
 """
 
 import shlex
-from dataclasses import asdict
+from dataclasses import fields
 from urllib.parse import quote
 
 from kdlib.report import manifest
@@ -13,26 +13,29 @@ from kdlib.study import Study
 
 
 def navigation(request: Request, run: Run, names: list[str]) -> dict:
-    """Where a page leads, up to the summary or from there to every report; with what it was made, and the command."""
-    links = {"seeds": request.study.seeds, "epochs": request.study.epochs, "command": command(request, run)}
+    """Where a page leads, up to the summary or from there to every report; its settings, and the command."""
+    links = {"up": None, "reports": [], "command": request.command}
+    if run.name or names:  # the points of a sweep have no pages, and settings of their own
+        links |= {"seeds": request.study.seeds, "epochs": request.study.epochs}
     if run.name:
-        return links | {"up": "../" * (run.name.count("/") + 1) + "index.html", "reports": []}
-    reports = []
+        return links | {"up": "../" * (run.name.count("/") + 1) + "index.html"}
     for name in names:
         record = manifest.read(request.out / name) or {}
         there = manifest.last_good(record or None) is not None
         status = {"status": record.get("status", ""), "reason": record.get("reason", "")}
-        reports.append({"name": name, "href": quote(f"{name}/report.html") if there else None} | status)
-    return links | {"up": None, "reports": reports}
+        links["reports"].append({"name": name, "href": quote(f"{name}/report.html") if there else None} | status)
+    return links
 
 
-def command(request: Request, run: Run) -> str:
-    """The command line that makes a run again, wherever it is made; of the data's folder only the name is told."""
-    usual, study = asdict(Study()), asdict(request.study)
-    options = {"data": request.data.resolve().name} | {
-        name: value for name, value in study.items() if value != usual[name]
-    }
-    texts = {k: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for k, v in options.items()}
-    flags = ["--draft"] * request.draft + ["--study"] * bool("/" in run.name or (request.templates and not run.name))
-    given = [f"--{name.replace('_', '-')}={shlex.quote(text)}" for name, text in texts.items()]
-    return " ".join(["python -m kdlib.report run", *given, *flags])
+def command(given) -> str:
+    """The command line that asks for the same, on whatever machine: of files and folders only the names are told.
+
+    given: the command line, as parsed by `__main__`.
+    """
+    words = [given.act.__name__, *([given.file.name] if "file" in given else []), f"--data={given.data.resolve().name}"]
+    for name in (field.name for field in fields(Study)):
+        if (value := getattr(given, name)) is not None:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words.append(f"--{name.replace('_', '-')}={text}")
+    words += [f"--{flag}" for flag in ("draft", "study") if getattr(given, flag, False)]
+    return shlex.join(["python", "-m", "kdlib.report", *words])

@@ -50,6 +50,7 @@ class Request:
     dashboard: bool = False
     timeout: float | None = None
     force: bool = False
+    command: str = ""  #: the command line that asks for the same; pages tell it
 
 
 @dataclass(frozen=True)
