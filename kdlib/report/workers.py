@@ -10,6 +10,7 @@ from kdlib.report import manifest
 from kdlib.report.plan import RequestError
 
 LOCK = "requirements.txt"
+KINDS = "*.py", "*.mplstyle", "templates/*"  #: of kdlib's files that a run or its page depends on
 PATIENCE = 30.0  #: seconds without a worker, after which there is no point in waiting
 
 
@@ -17,12 +18,8 @@ def fingerprint() -> dict[str, str]:
     """What must be the same where a run happens: versions, and the hash of each file."""
     environment = manifest.environment()
     root = manifest.PACKAGE.parent
-    files = sorted([*manifest.PACKAGE.rglob("*"), root / LOCK])
-    hashes = {
-        path.relative_to(root).as_posix(): manifest.digest(path.read_bytes())
-        for path in files
-        if path.is_file() and path.suffix != ".pyc"
-    }
+    files = sorted([root / LOCK, *(path for kind in KINDS for path in manifest.PACKAGE.rglob(kind))])
+    hashes = {path.relative_to(root).as_posix(): manifest.digest(path.read_bytes()) for path in files if path.is_file()}
     return {"Python": environment["python"]} | environment["versions"] | hashes
 
 
