@@ -95,7 +95,7 @@ lint: ## the style of the code, notebooks too
 	$(python) --test -m ruff check
 	$(python) --test -m ruff format --check
 
-bench: ## what training costs, here and elsewhere, benchmarks/README.md: a quarter of an hour with nothing else running
+bench: ## what training costs, here and elsewhere, benchmarks/README.md: half an hour with nothing else running
 	$(python) --bench -m benchmarks $${OUT:+"--out=$$OUT"}
 
 compile = @uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \

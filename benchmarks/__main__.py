@@ -8,17 +8,18 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks import growth, page, study, training
+from benchmarks import growth, page, scale, study, training
 from kdlib.report import manifest
 
 #: of the full run and of the quick one, which only shows that everything works
-FULL = {"training": {}, "growth": {}, "study": {}}
+FULL = {"training": {}, "growth": {}, "study": {}, "scale": {}}
 QUICK = {
     "training": {"rounds": 1, "seconds": 0.05},
     "growth": {"rounds": 1, "seconds": 0.02, "members": (2,), "samples": (480,), "widths": (16,)},
     "study": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
+    "scale": {"cases": ((2, 1), (3, 2)), "simulated": ((8, 0.2),), "workers": 4, "study": False},
 }
-PARTS = {"training": training.table, "growth": growth.table, "study": study.table}
+PARTS = {"training": training.table, "growth": growth.table, "study": study.table, "scale": scale.table}
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import task
+from benchmarks import scale, task
 from benchmarks.training import LIMIT, OURS
 from kdlib.plots.looks import STYLE
 
@@ -29,6 +29,9 @@ def write(out: Path) -> None:
             growth(tables["growth"]).savefig(results / "growth.png", dpi=160)
         if "study" in tables:
             text = _put(text, "study", _markdown(study_rows(tables["study"])) + "\n\n" + speed_up(tables["study"]))
+        if "scale" in tables:
+            table = tables["scale"]
+            text = _put(text, "scale", _markdown(scale_rows(table)) + "\n\n" + scale_says(scale.limits(table), table))
     if (results / "machine.json").exists():
         text = _put(text, "machine", machine(json.loads((results / "machine.json").read_text(encoding="utf-8"))))
     (out / "README.md").write_text(text, encoding="utf-8")
@@ -97,6 +100,38 @@ def speed_up(table: pd.DataFrame) -> str:
         return "How much faster more jobs make it was not measured."
     ratio = every.seconds[first] / every.seconds[last]
     return f"With {last} jobs instead of {first} the report on all datasets is made {ratio:.2f} times as fast."
+
+
+def scale_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of many datasets for people."""
+    return pd.DataFrame(
+        {
+            "template": table.template,
+            "runs": table.datasets,
+            "workers": table.workers,
+            "seconds of a run": table.run_seconds.map(lambda s: _digits(s, 3)),
+            "runs per second": table.tasks_per_second.map(lambda s: _digits(s, 3)),
+            "overhead of a run, ms": table.overhead_ms.map(lambda ms: f"{ms:.0f}"),
+            "CPU of the driver for it, ms": table.driver_cpu_ms.map(lambda ms: f"{ms:.0f}"),
+            "memory of the driver, MiB": table.driver_mib.map(lambda mib: f"{mib:.0f}"),
+            "cores busy elsewhere": table.busy_elsewhere.map(lambda c: f"{c:.2f}" if c == c else ""),
+        }
+    )
+
+
+def scale_says(found: dict, table: pd.DataFrame) -> str:
+    """What the model comes to, and how well it tells the simulated rows, in sentences."""
+    most, checks = 1000 / found["driver_ms"], []
+    for row in table[table.template == "simulated"].itertuples():
+        told = _digits(min(row.workers / row.run_seconds, most))
+        checks.append(f"{told} with runs of {row.run_seconds:.3g} s ({_digits(row.tasks_per_second)} simulated)")
+    return (
+        f"A run takes {found['driver_ms']:.0f} ms of the driver, so that it is through with {_digits(most)} runs a "
+        f"second at most. Runs a second by the model: {', '.join(checks)}. A hundred workers are kept busy by runs of "
+        f"{found['run_seconds']:.0f} s and more; with shorter ones the driver saturates first. Ten thousand datasets "
+        f"take {found['driver_hours']:.1f} hours of it, and {found['driver_gib']:.1f} GiB of its memory if they are as "
+        "small as these."
+    )
 
 
 def machine(record: dict) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import growth, page, study, task, training
+from benchmarks import growth, page, scale, study, task, training
 from benchmarks.peers import ours
 from benchmarks.worker import Worker
 
@@ -48,6 +48,26 @@ def test_the_committed_page_is_that_of_the_committed_tables(tmp_path):
     assert text == (page.HERE / "README.md").read_text()
     for picture in re.findall(r"\]\((results/.*?)\)", text):
         assert (tmp_path / picture).stat().st_size > 10_000
+
+
+def test_scale_measures_real_reports_and_simulates_more(tmp_path):
+    done = run("scale", "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "results" / "scale.csv")
+    assert list(table.columns) == scale.COLUMNS
+    assert list(zip(table.template, table.datasets, table.workers, strict=True)) == [
+        ("tiny", 2, 1), ("tiny", 3, 2), ("simulated", 8, 4),
+    ]  # fmt: skip
+    assert (table[["run_seconds", "tasks_per_second", "driver_cpu_ms", "driver_mib"]] > 0).all(axis=None)
+    assert table.run_seconds.iloc[-1] == 0.2
+    assert "A hundred workers are kept busy by runs of" in (tmp_path / "README.md").read_text()
+
+
+def test_the_model_of_many_datasets():
+    rows = [("tiny", 30, 2, 100.0, 150.0), ("tiny", 300, 2, 80.0, 204.0), ("simulated", 400, 100, 50.0, 900.0)]
+    names = ["template", "datasets", "workers", "driver_cpu_ms", "driver_mib"]
+    found = scale.limits(pd.DataFrame(rows, columns=names), datasets=7200, workers=100)
+    assert found == pytest.approx({"driver_ms": 50, "run_seconds": 5, "driver_hours": 0.1, "driver_gib": 1590 / 1024})
 
 
 def test_a_way_that_is_not_installed_is_left_out():
