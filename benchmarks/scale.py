@@ -39,7 +39,7 @@ WORKERS, PROCESSES = 100, 4  #: simulated, and what they are threads of
 TWO = "data_d0.5.pkl", "data_d1.0.pkl"
 COLUMNS = ["template", "datasets", "workers", "run_seconds", "tasks_per_second", "overhead_ms", "driver_cpu_ms",
            "driver_mib", "busy_elsewhere"]  # fmt: skip
-PARAMETERS = [*plan.OWN, *(field.name for field in fields(Study))], ["reports", "output", "draft"]
+PARAMETERS = ["dataset", "output", "draft", *(field.name for field in fields(Study))], ["reports", "output", "draft"]
 WORK = """import hashlib, json, pathlib
 folder, content = pathlib.Path(output), b"nothing"
 _ = (folder / "results.csv").write_bytes(content)

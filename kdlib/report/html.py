@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -44,6 +45,12 @@ class PageExporter(TemplateExporter):
         return environment
 
 
+@cache
+def _exporter() -> PageExporter:
+    """One for all pages: it compiles its template once."""
+    return PageExporter()
+
+
 def page(notebook: bytes, record: dict, links: dict) -> str:
     """The page of an executed notebook; `record` is its manifest, `links` come from `links.navigation`."""
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
@@ -70,7 +77,7 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
         "started": datetime.fromisoformat(record["started"]),
         "code_digest": manifest.code_digest(record["hashes"].get("code")),
     }
-    return PageExporter().from_notebook_node(nb, resources={"page": context})[0]
+    return _exporter().from_notebook_node(nb, resources={"page": context})[0]
 
 
 def number(nb) -> dict[str, str]:

@@ -5,6 +5,7 @@ where it runs, in `engine`.
 """
 
 import contextlib
+from functools import cached_property
 from pathlib import Path
 
 from kdlib.report import manifest, publish
@@ -53,6 +54,10 @@ class _Press:
         self.unfit = {}  #: what is wrong with each dataset, by file; "" if nothing
         self.crew = None
         self.busy = False
+
+    @cached_property
+    def commit(self) -> dict | None:
+        return manifest.commit(self.request.notebooks)
 
     def is_due(self, run: Run) -> bool:
         why = run.due(self.request.out, self.request.force)
@@ -131,7 +136,7 @@ class _Press:
             "parameters": run.parameters,
             "hashes": run.hashes,
             "environment": outcome.environment or manifest.environment(),
-            "git": manifest.commit(self.request.notebooks),
+            "git": self.commit,
             "cells": outcome.cells,
         }
         if outcome.status == "ok":
