@@ -165,13 +165,13 @@ class Points:
         for line in self.best.to_dict("records"):
             dataset, method = line["dataset"], line["method"]
             row = {"dataset": dataset, "method": self.titles[method]}
-            row |= {n: _text(line[n]) if self.moves(dataset, method, n) else "any" for n in self.moving}
+            row |= {n: _text(line[n]) if self.moves(dataset, method, n) else "–" for n in self.moving}
             row |= {"where chosen": f"{line['chooses']:.4f}", "reported": plus_minus(line)}
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]
                 points = 100 * found[["mean", "low", "high"]].astype(float)
-                said = f"{points['mean']:+.2f} {bracket(points, 2)} {found['verdict']}"
-                row[f"over {self.titles[self.baseline]}"] = said
+                row[f"over {self.titles[self.baseline]}"] = f"{points['mean']:+.2f} {bracket(points, 2)}".strip()
+                row["verdict"] = found["verdict"]
             rows.append(row)
         return pd.DataFrame(rows).fillna("–").set_index("dataset")
 

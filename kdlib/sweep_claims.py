@@ -4,6 +4,7 @@ from kdlib.show import literal
 from kdlib.statistics import BETTER, WORSE
 from kdlib.sweep import Points, _text, bracket, plus_minus
 
+LIMITS = {"alpha": (0, 1), "fraction": (1,)}  #: values that nothing lies beyond
 MOST_LINES = 12  #: of datasets, each of which gets a line
 
 
@@ -78,10 +79,11 @@ def effect(points: Points, name: str) -> str:
     span, dataset, method, low, high, _ = max(moved, key=lambda row: row[0])
     ends = " to ".join(f"{row['mean']:.4f} at {_text(row[name])}" for row in (low, high))
     text = f"**{name}** moves *{points.titles[method]}* on {literal(dataset)} most: from {ends}, by {span:.4f}."
-    edges = sum(row[5] in (values[0], values[-1]) for row in moved)
+    open_ends = {values[0], values[-1]} - set(LIMITS.get(name, ()))
+    edges = sum(row[5] in open_ends for row in moved)
     if len(values) > 2 and edges:
         text += (
-            f" The chosen value is the first or the last of the list in {edges} of {_count(len(moved), 'case')} in "
+            f" The chosen value is at an open end of the list in {edges} of {_count(len(moved), 'case')} in "
             "which it matters: values beyond may be better."
         )
     return text + nothing

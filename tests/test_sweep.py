@@ -102,8 +102,8 @@ def test_settings_are_chosen_on_one_split_and_reported_on_another(points):
     )
     assert points.verdicts.loc["a_b*", "kd"]["mean"] == pytest.approx(np.mean(values) - 0.92)
     table = points.best_table()
-    assert table.loc[table.method == "FFNN", ["temperature", "hidden"]].to_numpy().tolist() == [["any", "8-4"]]
-    assert table["over FFNN"].iloc[1].startswith("+0.7") and table["over FFNN"].iloc[1].endswith("better")
+    assert table.loc[table.method == "FFNN", ["temperature", "hidden"]].to_numpy().tolist() == [["–", "8-4"]]
+    assert table["over FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
 
 
 def test_a_slice_holds_the_other_settings_as_chosen(points):
@@ -123,7 +123,7 @@ def test_failures_are_rows_and_a_whole_dataset_is_one(points):
     ]
 
 
-def test_sentences_turn_with_the_numbers(points, tmp_path):
+def test_sentences_turn_with_the_numbers(points, tmp_path, monkeypatch):
     text = sweep_claims.what_ran(points)
     assert text.startswith("13 points on 2 datasets: *temperature* 2, 8, 16, 32; *hidden* 8, 8-4. ")
     assert "2 methods from 4 seeds. The same everywhere: alpha 0.5. " in text and "**7 failed**" in text
@@ -133,7 +133,9 @@ def test_sentences_turn_with_the_numbers(points, tmp_path):
     assert "and reaches **0.9273 ± 0.0012** where they are reported, +0.0073" in text
     text = sweep_claims.effect(points, "temperature")
     assert "from 0.9193 at 16 to 0.9513 at 8, by 0.0320." in text
-    assert "first or the last of the list in 1 of 1 case in" in text and "It changes nothing for *FFNN*." in text
+    assert "at an open end of the list in 1 of 1 case in" in text and "It changes nothing for *FFNN*." in text
+    monkeypatch.setitem(sweep_claims.LIMITS, "temperature", (2,))
+    assert "open end" not in sweep_claims.effect(points, "temperature")
     assert "moves *FFNN*" in sweep_claims.effect(points, "hidden")
     assert sweep_claims.what_ran(sweep.Points(tmp_path)).startswith("There are no points here")
 
