@@ -17,9 +17,9 @@ class _Stream:
     """Endless random passes over `rows`, one per seed."""
 
     def __init__(self, rows: np.ndarray, seeds, salt: int = 0):
-        self.rows = np.asarray(rows, np.int32)
+        self.rows = np.asarray(rows, np.intp)
         self.rngs = [np.random.default_rng([1, seed, salt]) for seed in seeds]
-        self.left = np.empty((len(self.rngs), 0), np.int32)
+        self.left = np.empty((len(self.rngs), 0), np.intp)
 
     def take(self, count: int) -> np.ndarray:
         """The next rows of each member (member, count)."""
@@ -35,7 +35,7 @@ def _batched(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def mixed(rows: np.ndarray, size: int, steps: int, epochs: int, seeds) -> Iterator[np.ndarray]:
-    """Batches from all `rows`, an epoch being `steps` batches: `epochs` arrays (steps, member, size) int32."""
+    """Batches from all `rows`, an epoch being `steps` batches: `epochs` arrays (steps, member, size)."""
     stream = _Stream(rows, seeds)
     for _ in range(epochs):
         yield _batched(stream.take(steps * size), size)

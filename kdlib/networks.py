@@ -72,10 +72,11 @@ def _layer(blocks) -> list[np.ndarray]:
     return [kernel, np.zeros((len(kernel), 1, kernel.shape[2]), np.float32)]
 
 
-def affine(x, kernel, bias):
+def affine(x, kernel, bias, columns=None):
     """x @ kernel + bias for each member: (member or 1, batch, in) -> (member, batch, out).
 
     A product with very few inputs or outputs is written as a sum, which the compiler merges with what stands around it.
+    columns: x with its last two axes exchanged, if there is one; for the gradient.
     """
     ins, outs = kernel.shape[1:]
     if ins <= NARROW:
@@ -83,14 +84,35 @@ def affine(x, kernel, bias):
     if outs <= NARROW:
         rows = tf.transpose(kernel, [0, 2, 1])[:, None]  # (member, 1, out, in)
         return tf.reduce_sum(x[..., None, :] * rows, axis=-1) + bias
-    return tf.matmul(x, kernel) + bias
+    return (tf.matmul(x, kernel) if columns is None else _product(x, columns, kernel)) + bias
 
 
-def forward(weights, x):
-    """Outputs (member, batch, sum of heads) of a population for x (member or 1, batch, features)."""
-    for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
-        x = tf.nn.relu(affine(x, kernel, bias))
-    return affine(x, *weights[-2:])
+@tf.custom_gradient
+def _product(x, columns, kernel):
+    """x @ kernel; its gradient takes half the time where `columns` (member, in, batch) are x's and need no turning."""
+
+    def gradient(upstream):
+        return tf.matmul(upstream, kernel, transpose_b=True), None, tf.matmul(columns, upstream)
+
+    return tf.matmul(x, kernel), gradient
+
+
+def forward(weights, x, columns=None):
+    """Outputs (member, batch, sum of heads) of a population for x (member or 1, batch, features).
+
+    columns: the same points as (features, member or 1, batch), where they are at hand; for the gradient.
+    """
+    (kernel, bias), *others = zip(weights[::2], weights[1::2], strict=True)
+    if columns is not None and columns.shape[0] <= NARROW:  # the first layer's units are cheaper made twice than turned
+        products = [kernel[:, i, :, None] * columns[i, :, None] for i in range(columns.shape[0])]
+        columns = tf.nn.relu(sum(products, start=tf.transpose(bias, [0, 2, 1])))
+    else:
+        columns = None
+    x = affine(x, kernel, bias)
+    for kernel, bias in others:
+        x = affine(tf.nn.relu(x), kernel, bias, columns)
+        columns = None
+    return x
 
 
 @tf.function(jit_compile=True)
