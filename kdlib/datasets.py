@@ -26,6 +26,7 @@ __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_a
 
 REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
 OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
+LARGEST = 1e100  #: magnitude of a feature: squares of it, and their sums, are still finite
 SELECTED = 0.1  #: part of train that selects models where there is no test split
 
 
@@ -188,7 +189,8 @@ def _check_keys(arrays):
     if has_test and not {"x_test", "y_test"} <= set(has_test):
         missing += [key for key in ("x_test", "y_test") if key not in has_test]
     slips = {key: near for key, near in slips.items() if near not in arrays}
-    hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in slips.items())
+    hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in list(slips.items())[:2])
+    hints += ", and so on" if len(slips) > 2 else ""
     if missing:
         got = ", ".join(shown(str(key)) for key in list(arrays)[:12]) or "no keys"
         raise DataContractError(f"missing {', '.join(missing)}; expected {', '.join(REQUIRED)}; got {got}{hints}")
@@ -226,6 +228,8 @@ def _features(key: str, value) -> np.ndarray:
             f"{key}: expected finite numbers, got {(~finite).sum()} that are not, the first in row {row}, "
             f"column {column}; remove or fill those rows"
         )
+    if (largest := np.abs(x).max()) > LARGEST:
+        raise DataContractError(f"{key}: expected numbers up to {LARGEST:g}, got {largest:g}; rescale the features")
     return x
 
 

@@ -28,7 +28,7 @@ def content(path) -> bytes:
             if not stat.S_ISREG(found.st_mode):
                 raise DataContractError("expected a file, got a directory, a FIFO or a device")
             if found.st_size > MAX_BYTES:
-                raise DataContractError(f"expected at most {MAX_BYTES} bytes, got {found.st_size}; take fewer samples")
+                raise DataContractError(f"expected at most {MAX_BYTES:,} bytes, got {found.st_size:,}; take fewer")
             with open(path, "rb") as file:
                 return file.read(MAX_BYTES)
         except DataContractError:

@@ -134,6 +134,8 @@ def not_needed(what: str) -> UnsafePickleError:
 
 def kind(value) -> str:
     """What a value on the stack is, for messages."""
+    if type(value) is Array:
+        return "one array"
     return "None" if value is None else KINDS.get(type(value), "bytes or a name")
 
 

@@ -33,6 +33,7 @@ OTHER_FILES = {
     b"": "nothing: it is empty", b"\x1f\x8b": "a gzip file: unpack it", b"BZ": "a bzip2 file: unpack it",
     b"\xfd7": "an xz file: unpack it", b"PK": "a zip or npz file: save dict(np.load(file)) as a pickle",
     b"\x93N": "an npy file, of one array: save a dict of arrays as a pickle", b"\x89H": "an HDF5 file",
+    b"<!": "a web page: download the file itself", b"ve": "text, such as a pointer of Git LFS: git lfs pull",
 }  # fmt: skip
 
 

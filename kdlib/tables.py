@@ -37,7 +37,9 @@ def arrays(table: pd.DataFrame, label="label", domain="domain", split="split") -
     for name, values in table.items():
         if values.isna().any():
             row = int(values.isna().to_numpy().argmax())
-            raise DataContractError(f"column {shown(str(name))}: row {row + 1} has no value; fill or remove such rows")
+            raise DataContractError(
+                f"column {shown(str(name))}: row {row + 1} has no value, or NA; fill or remove such rows"
+            )
         if name in features and not pd.api.types.is_numeric_dtype(values):
             raise DataContractError(f"column {shown(str(name))}: expected numbers, got text; encode or remove it")
     parts = table[split].astype(str).str.strip()

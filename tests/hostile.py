@@ -197,6 +197,8 @@ def hostile() -> dict[str, bytes]:
         "python_2": b"\x80\x02}U\x07x_trainK\x01s.",
         "bz2": bz2.compress(pickle.dumps({"x": np.zeros(3)})),
         "xz": lzma.compress(pickle.dumps({"x": np.zeros(3)})),
+        "web_page": b"<!DOCTYPE html>",
+        "git_lfs": b"version https://git-lfs.github.com/spec/v1\n",
         "npy": b"\x93NUMPY\x01\x00" + bytes(100),
         "zeros": bytes(1_000_000),
         "marks_in_text": b"(" * 7 + b"V" + b"x" * 1_000_000,

@@ -91,6 +91,7 @@ REFUSED = {
     "no samples": (lambda a: a.update(x_test=np.zeros((0, 2)), y_test=[], d_test=[]), "x_test: expected at least one"),
     "not a number": (lambda a: a["x_test"].__setitem__((3, 1), np.nan), "x_test.*got 1 that.*row 3, column 1"),
     "infinite": (lambda a: a["x_train"].__setitem__((slice(None), 0), np.inf), "x_train.*got 60 that.*row 0, column 0"),
+    "huge": (lambda a: a.update(x_valid=a["x_valid"] * 1e300), r"x_valid: expected numbers up to 1e\+100.*rescale"),
     "other features": (
         lambda a: a.update(x_test=np.ones((60, 3))),
         "x_test: expected 2 features, as in x_train, got 3",
@@ -208,7 +209,8 @@ def test_saved_files_are_plain_pickles_with_the_names_of_numpy_1(tmp_path):
     )
 
 
-def test_bytes_of_the_data_are_not_mistaken_for_a_name(tmp_path):
+def test_bytes_of_the_data_are_not_mistaken_for_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "LARGEST", np.inf)  # text read as numbers gives huge ones
     trap = b"cnumpy._core.multiarray\n_reconstruct\n"
     given_arrays = arrays(per_group=20)
     given_arrays["x_train"][:2, :2] = np.frombuffer(trap[:32], "<f8").reshape(2, 2)
