@@ -10,7 +10,14 @@ import pytest
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
 
 ROOT = Path(__file__).parents[1]
+SLOW = """test_suspects test_experiment test_benchmarks test_press_execute test_training test_press_pipeline
+test_press_faults test_press_sweep test_cluster test_browser test_report test_odd test_setup""".split()  #: files of over ten seconds
 FIVE_KEYS = 'five "keys" <b>&'  #: a dataset's name that pages must show as text
+
+
+def pytest_collection_modifyitems(items):
+    """Fast tests come first, so that a mistake shows soon."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) + 1 if item.path.stem in SLOW else 0)
 
 
 def press(*arguments, action="run") -> subprocess.CompletedProcess:
