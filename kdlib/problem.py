@@ -41,7 +41,7 @@ class Problem:
         if study.batch_size > len(whole):
             raise TrainingError(
                 f"batch_size: expected at most the {len(whole)} training samples of {dataset.name}, "
-                f"got {study.batch_size}"
+                f"got {study.batch_size}; choose a smaller one (--batch-size), or add samples"
             )
         self.steps = len(whole) // study.batch_size  #: updates per epoch
         self.domain_sizes = np.bincount(whole.d, minlength=dataset.domains)  #: of all samples, whatever the fraction
@@ -50,7 +50,8 @@ class Problem:
         self.classes, self.domains = dataset.classes, dataset.domains
         self.mean = self.train.x.mean(axis=0)
         self.deviation = self.train.x.std(axis=0)
-        self.deviation[self.deviation == 0] = 1  # a constant feature says nothing, and must not divide by zero
+        constant = self.deviation <= 1e-12 * np.abs(self.train.x).max(axis=0)  # but for rounding
+        self.deviation[constant] = 1  # such a feature says nothing, and must not divide by nothing
         self.x = self.scaled(self.train.x)
         self.labels = np.eye(self.classes)[self.train.y]  # (n, classes)
         self.rows = np.arange(len(self.train))
@@ -89,7 +90,9 @@ class Problem:
         return batches.mixed(rows, self.study.batch_size, steps or self.steps, self.study.epochs, self.seeds)
 
     def in_order(self) -> Iterable[np.ndarray]:
-        """Batches domain by domain, in the same order in each epoch."""
+        """Batches domain by domain, in the same order in each epoch; one domain has no order but that of `mixed`."""
+        if self.domains == 1:
+            return self.mixed()
         return batches.in_order(self.domain_rows, self.study.batch_size, self.steps, self.study.epochs, self.seeds)
 
     def fit(

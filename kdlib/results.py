@@ -65,7 +65,8 @@ def write(results: pd.DataFrame, path) -> None:
 
 def read(path) -> pd.DataFrame:
     """Results as written by `write`; raises ValueError if the columns are others."""
-    frame = pd.read_csv(path, dtype={"dataset": str, "method": str, "split": str, "domain": str, "metric": str})
+    text = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
+    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"value": [""]})  # a dataset may be named NA
     if list(frame.columns) != COLUMNS:
         raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {', '.join(frame.columns)}")
     return frame
