@@ -1,4 +1,7 @@
-"""A CSV file becomes a dataset, or one clear line."""
+"""A CSV file becomes a dataset, or one clear line; and what data/README.md says of it works."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +34,26 @@ def test_a_table_becomes_a_dataset(tmp_path, capsys):
     np.testing.assert_array_equal(data.train.y, train.species == "b")
     np.testing.assert_array_equal(data.train.d, train.site == "lake")
     assert (len(data.valid), len(data.test)) == (20, 20)
+
+
+def test_the_programs_of_the_readme_run_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    table(300).drop(columns="part").to_csv("table.csv", index=False)
+    text = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
+    first, plain, drawn = re.findall(r"```python\n(.*?)```", text, re.S)
+    x, y, d = np.arange(90.0)[:, None], np.arange(90) % 3, np.arange(90) % 2
+    names = {"x_train": x[:60], "y_train": y[:60], "d_train": d[:60], "x_valid": x[60:], "y_valid": y[60:]}
+    for program, samples in ((first, 1000), (plain, 90), (drawn, 300)):
+        exec(program, names)
+        data = datasets.load("data/mine.pkl")
+        assert sum(len(split) for split in (data.train, data.valid, data.test) if split) == samples
+
+
+def test_a_dataset_is_written_under_a_name_that_a_report_finds(tmp_path, capsys):
+    table().to_csv(tmp_path / "t.csv", index=False)
+    assert main(["convert", str(tmp_path / "t.csv"), str(tmp_path / "mine"), *COLUMNS]) == 2
+    assert "expected a name that ends in .pkl" in capsys.readouterr().err and not (tmp_path / "mine").exists()
 
 
 def test_without_a_test_split_there_is_none():

@@ -113,6 +113,10 @@ def convert(given) -> int:
     from kdlib import datasets, tables
     from kdlib.report.progress import shown
 
+    if given.dataset.suffix != ".pkl":
+        return _error(
+            f"dataset: expected a name that ends in .pkl, which a report looks for, got {str(given.dataset)!r}"
+        )
     try:
         arrays, meanings = tables.arrays(tables.read(given.table), given.label, given.domain, given.split)
         datasets.save(given.dataset, arrays)
