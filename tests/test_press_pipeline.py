@@ -5,12 +5,15 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from urllib.parse import quote
 
 import pytest
 from press_notebooks import dataset, files, templates
 
 from kdlib.report import manifest, pipeline, plan, publish
 from kdlib.study import Study
+
+ODD = "-a 'b' {0}: $(touch kd) & .."  #: a name that a shell, an option parser or papermill might take for more
 
 
 class Recorder:
@@ -52,7 +55,7 @@ def first(tmp_path_factory):
     """A first run: two good datasets, one whose notebook fails, and four kinds of files that are no datasets."""
     folder = tmp_path_factory.mktemp("first")
     templates(folder / "notebooks")
-    for number, name in enumerate(["-a 'b' {0}", "True", "crash"]):
+    for number, name in enumerate([ODD, "True", "crash"]):
         dataset(folder / "data" / f"{name}.pkl", number)
     (folder / "data" / "broken.pkl").write_bytes(b"no pickle")
     os.mkfifo(folder / "data" / "fifo.pkl")
@@ -66,7 +69,7 @@ def test_each_dataset_gets_its_own_status_and_one_failure_stops_no_other(first):
     folder, problems, lines = first
     out = folder / "out"
     assert {p.name: json.loads((p / manifest.FILE).read_text())["status"] for p in out.iterdir() if p.is_dir()} == {
-        "-a 'b' {0}": "ok", "True": "ok", "crash": "failed",
+        ODD: "ok", "True": "ok", "crash": "failed",
         "broken": "invalid", "fifo": "invalid", "gone": "invalid",
     }  # fmt: skip
     assert problems.keys() == {"crash", "broken", "fifo", "gone", "index.pkl"}
@@ -103,14 +106,14 @@ def test_the_manifest_tells_what_a_report_was_made_from(first):
 
 def test_pages_link_each_other_and_name_the_failed(first):
     index = (first[0] / "out" / "index.html").read_text()
-    assert 'href="-a%20%27b%27%20%7B0%7D/report.html"' in index and 'href="True/report.html"' in index
+    assert f'href="{quote(ODD)}/report.html"' in index and 'href="True/report.html"' in index
     assert "crash/report.html" not in index and ">failed</span>" in index
     assert 'href="../index.html"' in (first[0] / "out" / "True" / "report.html").read_text()
 
 
 def test_a_failed_run_leaves_the_last_good_report_as_it_was_and_nothing_due_runs_nothing(first, monkeypatch):
     folder, _, _ = first
-    for name in ("crash", "broken", "-a 'b' {0}", "fifo", "gone", "index"):
+    for name in ("crash", "broken", ODD, "fifo", "gone", "index"):
         (folder / "data" / f"{name}.pkl").unlink()
     problems, lines = press(folder)
     assert problems == {} and lines == [

@@ -1,5 +1,6 @@
 """The whole way for real, at smoke budget: two datasets, two seeds, two epochs, papermill, kernels, pages."""
 
+import time
 from urllib.parse import quote
 
 import lxml.html
@@ -58,6 +59,14 @@ def test_the_tables_hold_both_datasets(report):
     }
     table = pd.read_csv(report / "table.csv", index_col="dataset")
     assert table.loc["near", "FFNN, original"] == "0.9680 ± 0.0034"
+
+
+def test_with_nothing_due_a_report_ends_within_three_seconds(report_data, report):
+    begin = time.monotonic()
+    done = press(f"--data={report_data}", f"--out={report}", "--seeds=2")
+    assert time.monotonic() - begin < 3  # 0.3 on a quiet machine
+    assert done.stdout.startswith("nothing is due; up to date: 3 runs and the summary\n")
+    assert done.stderr.startswith("broken: invalid: broken.pkl: ")  # told each time, and not tried again
 
 
 def test_the_same_seeds_give_the_same_file_on_a_cluster_too(report_data, report, tmp_path):
