@@ -10,8 +10,9 @@ import pytest
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
 
 ROOT = Path(__file__).parents[1]
+# Files that take over ten seconds, the longest last.
 SLOW = """test_suspects test_experiment test_benchmarks test_press_execute test_training test_press_pipeline
-test_press_faults test_press_sweep test_cluster test_browser test_report test_odd test_setup""".split()  #: files of over ten seconds
+test_press_faults test_press_sweep test_cluster test_browser test_report test_odd test_setup""".split()
 FIVE_KEYS = 'five "keys" <b>&'  #: a dataset's name that pages must show as text
 
 
