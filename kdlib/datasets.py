@@ -113,8 +113,7 @@ class Dataset:
 def load(path) -> Dataset:
     """The dataset in a pickle; nothing in the file is run.
 
-    Raises `DataContractError` for data that do not keep the contract, `UnsafePickleError` for a file
-    that is more than data; each message begins with the file's name.
+    Raises `DataContractError` or, of a file that is more than data, `UnsafePickleError`, naming the file first.
     """
     return loads(path, files.content(path))
 
@@ -179,16 +178,13 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
 
 def _check_keys(arrays):
     known = REQUIRED + OPTIONAL
-    slips = {
-        key: near[0]
-        for key in arrays
-        if key not in known and (near := difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=0.8))
+    near = {
+        key: difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=0.8) for key in arrays if key not in known
     }
+    slips = {key: found[0] for key, found in near.items() if found and found[0] not in arrays}
     missing = [key for key in REQUIRED if key not in arrays]
-    has_test = [key for key in OPTIONAL[1:] if key in arrays]
-    if has_test and not {"x_test", "y_test"} <= set(has_test):
-        missing += [key for key in ("x_test", "y_test") if key not in has_test]
-    slips = {key: near for key, near in slips.items() if near not in arrays}
+    if any(key in arrays for key in OPTIONAL[1:]):
+        missing += [key for key in ("x_test", "y_test") if key not in arrays]
     hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in list(slips.items())[:2])
     hints += ", and so on" if len(slips) > 2 else ""
     if missing:
