@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Job:
     inputs: dict[str, bytes]  #: relative path -> content; they appear in the folder `inputs`
     limit: float | None = None  #: seconds for the whole notebook
     code: str | None = None  #: `manifest.code_digest()` where the job was made
+    record: dict = field(default_factory=dict)  #: what a manifest has beside the outcome
+    links: dict | None = None  #: of the page that is wanted; None: no page
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Outcome:
     files: dict[str, bytes] = field(default_factory=dict)  #: the sealed results, only if ok
     cells: list[dict] = field(default_factory=list)  #: heading and seconds of each cell that began
     environment: dict = field(default_factory=dict)  #: versions, CPU, threads of where it ran
+    page: str | None = None  #: rendered where it ran, only if ok and wanted
+
+    def record(self, about: dict) -> dict:
+        """The manifest's content; `about` has what is known without the outcome."""
+        kept = {
+            name: getattr(self, name) for name in ("status", "reason", "started", "seconds", "environment", "cells")
+        }
+        return about | kept
 
 
 class RunError(Exception):
@@ -74,7 +84,17 @@ def execute(job: Job, progress=lambda event: None, wanted=lambda: True) -> Outco
             outcome |= {"status": error.status, "reason": _line(str(error))}
         if "nb" in notebook:
             outcome["notebook"] = _settled(notebook["nb"], private)
-    return Outcome(**outcome, seconds=round(time.monotonic() - begin, 3), cells=timer.finished())
+    ended = Outcome(**outcome, seconds=round(time.monotonic() - begin, 3), cells=timer.finished())
+    return ended if job.links is None or ended.status != "ok" else _with_page(ended, job)
+
+
+def _with_page(outcome, job) -> Outcome:
+    from kdlib.report import html  # here, not in the driver, which has only one processor
+
+    try:
+        return replace(outcome, page=html.page(outcome.notebook, outcome.record(job.record), job.links))
+    except html.PageError as error:
+        return replace(outcome, status="failed", reason=str(error))
 
 
 def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:

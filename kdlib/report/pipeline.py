@@ -5,11 +5,12 @@ where it runs, in `engine`.
 """
 
 import contextlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from kdlib.report import manifest, publish
-from kdlib.report.execute import Outcome
+from kdlib.report.execute import Job, Outcome
 from kdlib.report.links import navigation
 from kdlib.report.plan import OF_DATASET, OF_SUMMARY, Request, Run, find_datasets, run_of, summary_of, template
 
@@ -101,7 +102,7 @@ class _Press:
         expected = {run.title: run.expected(self.request.out) for run in runs}
         runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))  # longest first
         by_title = {run.title: run for run in runs}
-        jobs = [run.job(self.request.timeout) for run in runs]
+        jobs = [self._job(run) for run in runs]
         with self.display.live(expected):
             for job, outcome in dispatch.run(self.crew, jobs, self.display.event):
                 self._publish(by_title[job.name], outcome)
@@ -127,18 +128,9 @@ class _Press:
         self.busy = True
 
     def _publish(self, run: Run, outcome: Outcome) -> None:
-        record = {
-            "name": run.title,
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "started": outcome.started,
-            "seconds": outcome.seconds,
-            "parameters": run.parameters,
-            "hashes": run.hashes,
-            "environment": outcome.environment or manifest.environment(),
-            "git": self.commit,
-            "cells": outcome.cells,
-        }
+        if not outcome.environment:
+            outcome = replace(outcome, environment=manifest.environment())
+        record = outcome.record(self._about(run))
         if outcome.status == "ok":
             record |= self._publish_good(run, outcome, record)
         if record["status"] != "ok":
@@ -147,20 +139,22 @@ class _Press:
                 publish.failed(self.request.out, run.name, outcome.notebook, record)
         self.display.ended(run.title, record["status"], record["reason"], outcome.seconds)
 
+    def _about(self, run: Run) -> dict:
+        return {"name": run.title, "parameters": run.parameters, "hashes": run.hashes, "git": self.commit}
+
+    def _job(self, run: Run) -> Job:
+        links = navigation(self.request, run, self.pages) if run.page else None
+        return replace(run.job(self.request.timeout), record=self._about(run), links=links)
+
     def _publish_good(self, run, outcome, record) -> dict:
         """Publishes a good run; what of the record is otherwise, if it cannot be published."""
-        from kdlib.report import html
-
         try:
             if taken := {manifest.FILE, publish.FAILED, run.page, run.notebook} & outcome.files.keys():
                 raise publish.PublishError(f"results: {taken.pop()!r} is a name that the report itself uses")
-            pages = {}
-            if run.page:
-                links = navigation(self.request, run, self.pages)
-                pages[run.page] = html.page(outcome.notebook, record, links).encode("utf-8")
+            pages = {run.page: outcome.page.encode("utf-8")} if run.page else {}
             files = {run.notebook: outcome.notebook} | outcome.files
             publish.good(self.request.out, run.name, files, pages, record)
-        except (publish.PublishError, html.PageError) as error:
+        except publish.PublishError as error:
             return {"status": "failed", "reason": str(error)}
         return {}
 
