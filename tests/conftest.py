@@ -1,6 +1,7 @@
 """Settings of the tests' own process, made before TensorFlow is imported, and a real report that many read."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
+# A shell's background jobs ignore Ctrl-C, and so would all that is started here, which some tests send it to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 # Files that take over ten seconds, the longest last.
