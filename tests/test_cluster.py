@@ -180,8 +180,11 @@ def test_a_worker_that_the_network_cuts_off_is_given_up_and_its_run_repeated(stu
     with Cluster(tmp_path / "c", workers=2, places=network.places, **soon) as cluster:
         options = {"within": network.places[3][0], "env": os.environ | soon}
         driver = study.begin("cut", f"--scheduler={cluster.file}", until="b: ok", **options)
-        kernels = {number: kernels_of(worker) for number, worker in enumerate(cluster.workers, 1)}
-        ((number, kernels),) = [(number, found) for number, found in kernels.items() if found]
+
+        def at_work():
+            return [number for number, worker in enumerate(cluster.workers, 1) if kernels_of(worker)]
+
+        (number,) = until(at_work, "the kernel of the other run")
         network.cut(number)
         study.gate.touch()
         _, said = driver.communicate(timeout=60)

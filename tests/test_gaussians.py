@@ -165,7 +165,7 @@ def test_other_datasets_are_not_recognised(dataset):
         "shuffled": {"x_train": arrays["x_train"][::-1]},
         "shorter": {key: arrays[key][1:] for key in ("x_train", "y_train", "d_train")},
         "more features": {key: np.tile(arrays[key], 2) for key in ("x_train", "x_valid", "x_test")},
-        "huge": {key: np.full_like(arrays[key], 1e308) for key in ("x_train", "x_valid", "x_test")},
+        "huge": {key: np.full_like(arrays[key], datasets.LARGEST) for key in ("x_train", "x_valid", "x_test")},
         "one domain": {key: arrays[key] * 0 for key in ("d_train", "d_valid", "d_test")},
     }
     for what, change in changes.items():
