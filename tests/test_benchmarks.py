@@ -58,7 +58,8 @@ def test_scale_measures_real_reports_and_simulates_more(tmp_path):
     assert list(zip(table.template, table.datasets, table.workers, strict=True)) == [
         ("tiny", 2, 1), ("tiny", 3, 2), ("simulated", 8, 4),
     ]  # fmt: skip
-    assert (table[["run_seconds", "tasks_per_second", "driver_cpu_ms", "driver_mib"]] > 0).all(axis=None)
+    assert (table[["run_seconds", "tasks_per_second", "driver_mib"]] > 0).all(axis=None)
+    assert (table.driver_cpu_ms >= 0).all()  # so few runs may take less than the clock of the system tells
     assert table.run_seconds.iloc[-1] == 0.2
     assert "A hundred workers are kept busy by runs of" in (tmp_path / "README.md").read_text()
 
