@@ -34,7 +34,7 @@ from kdlib.report.execute import Job, Outcome
 from kdlib.study import Study
 
 CASES = ((30, 2), (300, 1), (300, 2), *(((300, 4),) if (os.cpu_count() or 1) >= 4 else ()))  #: datasets, workers
-SIMULATED = ((150, 30.0), (400, 2.0))  #: runs of so many seconds: the driver keeps up with the first, not the second
+SIMULATED = ((300, 30.0), (400, 2.0))  #: runs of so many seconds: the driver keeps up with the first, not the second
 WORKERS, PROCESSES = 100, 4  #: simulated, and what they are threads of
 TWO = "data_d0.5.pkl", "data_d1.0.pkl"
 COLUMNS = ["template", "datasets", "workers", "run_seconds", "tasks_per_second", "overhead_ms", "driver_cpu_ms",
