@@ -75,26 +75,46 @@ def _layer(blocks) -> list[np.ndarray]:
 def affine(x, kernel, bias, columns=None):
     """x @ kernel + bias for each member: (member or 1, batch, in) -> (member, batch, out).
 
-    A product with very few inputs or outputs is written as a sum, which the compiler merges with what stands around it.
     columns: x with its last two axes exchanged, if there is one; for the gradient.
     """
-    ins, outs = kernel.shape[1:]
-    if ins <= NARROW:
-        return sum((x[..., i : i + 1] * kernel[:, i : i + 1] for i in range(ins)), start=bias)
-    if outs <= NARROW:
-        rows = tf.transpose(kernel, [0, 2, 1])[:, None]  # (member, 1, out, in)
-        return tf.reduce_sum(x[..., None, :] * rows, axis=-1) + bias
-    return (tf.matmul(x, kernel) if columns is None else _product(x, columns, kernel)) + bias
+    return _affine(x, kernel, bias, tf.transpose(x, [0, 2, 1]) if columns is None else columns)
 
 
 @tf.custom_gradient
-def _product(x, columns, kernel):
-    """x @ kernel; its gradient takes half the time where `columns` (member, in, batch) are x's and need no turning."""
+def _affine(x, kernel, bias, columns):
+    """A product with very few inputs or outputs is a sum of products, which the compiler merges with what is around it.
+
+    The gradient is written out: where `columns` come from elsewhere, their product takes half the time, and sums over
+    the batch by halves become vectors, as a plain sum does not.
+    """
+    ins, outs = kernel.shape[1:]
+    rows = tf.transpose(kernel, [0, 2, 1])
+    if ins <= NARROW:
+        product = sum(x[..., i : i + 1] * kernel[:, i : i + 1] for i in range(ins))
+    elif outs <= NARROW:
+        product = tf.reduce_sum(x[..., None, :] * rows[:, None], axis=-1)
+    else:
+        product = tf.matmul(x, kernel)
 
     def gradient(upstream):
-        return tf.matmul(upstream, kernel, transpose_b=True), None, tf.matmul(columns, upstream)
+        of_bias = tf.reduce_sum(upstream, axis=1, keepdims=True)
+        if ins <= NARROW:
+            each = [tf.reduce_sum(x[..., i : i + 1] * upstream, axis=1, keepdims=True) for i in range(ins)]
+            return tf.matmul(upstream, rows), tf.concat(each, axis=1), of_bias, None
+        if outs <= NARROW:
+            each = [upstream[..., o : o + 1] for o in range(outs)]
+            of_x = sum(g * rows[:, o : o + 1] for o, g in enumerate(each))
+            of_rows = tf.concat([_over_batch(x * g) for g in each], axis=1)
+            return of_x, tf.transpose(of_rows, [0, 2, 1]), of_bias, None
+        return tf.matmul(upstream, kernel, transpose_b=True), tf.matmul(columns, upstream), of_bias, None
 
-    return tf.matmul(x, kernel), gradient
+    return product + bias, gradient
+
+
+def _over_batch(t):
+    while t.shape[1] % 2 == 0:
+        t = t[:, : t.shape[1] // 2] + t[:, t.shape[1] // 2 :]
+    return tf.reduce_sum(t, axis=1, keepdims=True)
 
 
 def forward(weights, x, columns=None):
