@@ -35,7 +35,7 @@ ONE_THREAD = dict.fromkeys(
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 # Dask's workers set a trim threshold of 64 KiB, which kernels would inherit, and with it glibc maps every block over
 # 128 KiB anew: a quarter of the time of a training would go into that.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 
 
 def kernel_environment(private: Path) -> dict[str, str]:
