@@ -81,6 +81,18 @@ def test_a_study_through_a_cluster_is_the_local_one_and_leaves_nothing_there(stu
     assert study.run("there", f"--scheduler={cluster.file}").stdout.startswith("nothing is due")
 
 
+def test_a_sweep_through_a_cluster_is_the_local_one(study, cluster, tmp_path):
+    (tmp_path / "sweep.yaml").write_text("temperature: [2, 3]\nseeds: 1\n")
+    found = {}
+    for out, *where in (["alone", "--jobs=2"], ["shared", f"--scheduler={cluster.file}"]):
+        command = [*study.command(out, *where), "--", str(tmp_path / "sweep.yaml")]
+        command[command.index("run")] = "sweep"
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr + cluster.said()
+        found[out] = study.files(out)
+    assert "held/temperature=3/results.csv" in found["alone"] and found["shared"] == found["alone"]
+
+
 def test_an_interrupted_driver_ends_its_kernels_and_leaves_the_cluster_to_others(study, cluster):
     with Client(scheduler_file=str(cluster.file), set_as_default=False) as other:
         driver = study.begin("interrupted", f"--scheduler={cluster.file}")
