@@ -4,9 +4,11 @@ Columns are `dataset, method, seed, split, domain, metric, value`; `split` is va
 all, 0, 1, ... Leaves out what the numbers mean.
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from kdlib.metrics import Tally
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
 SEAL = "sealed.json"
+MOST = 8  #: datasets that the summary shows one by one
 BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
 
 
@@ -97,10 +100,13 @@ class Reports:
         manifests = [path for path in sorted(self.folder.glob("*/manifest.json")) if not _is_report(path.parent)]
         self.manifests = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in manifests}
         self.good = [name for name, manifest in self.manifests.items() if manifest["status"] == "ok"]
+        self.of = cache(lambda name: read(self.folder / name / "results.csv"))  #: a dataset's results, by name
 
-    def of(self, name: str) -> pd.DataFrame:
-        """A dataset's results."""
-        return read(self.folder / name / "results.csv")
+    def first(self, most: int = MOST) -> "Reports":
+        """The same, with so many good runs at most: what is shown one by one has no room for more."""
+        few = copy.copy(self)
+        few.good = self.good[:most]
+        return few
 
     @property
     def results(self) -> pd.DataFrame:

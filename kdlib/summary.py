@@ -4,15 +4,18 @@ As in `claims`, which does the same for one dataset, a sentence says what the nu
 Leaves out figures (`plots`), the explorer, and the slow studies (`studies`).
 """
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
 from kdlib.claims import CEILINGS, PUBLISHED, STORY, against, comparison, counted_seeds, reported
-from kdlib.results import Reports, means
+from kdlib.results import MOST, Reports, means
 from kdlib.show import literal
-from kdlib.statistics import BETTER, WORSE
+from kdlib.statistics import BETTER, NEITHER, WORSE
 
 
+@cache
 def comparisons(runs: Reports) -> dict[str, pd.DataFrame]:
     """`comparison` of each dataset whose run is good."""
     return {name: comparison(runs.of(name), runs.methods(name)) for name in runs.good}
@@ -39,6 +42,33 @@ def overview(runs: Reports) -> str:
         " Differences, in percentage points of accuracy, are to a network trained directly on all domains, "
         f"in pairs over {counted_seeds(*seeds)}{gaps}."
     )
+
+
+def many(runs: Reports) -> bool:
+    """Whether there are more datasets than can be shown one by one."""
+    return len(runs.good) > MOST
+
+
+def left_out(runs: Reports) -> str:
+    """Which datasets the figures with a panel for each do not show."""
+    if not many(runs):
+        return ""
+    return (
+        f"What is drawn for each dataset by itself, here and below, is drawn for the first {MOST} of {len(runs.good)}, "
+        "by name; sentences and tables are about all. Each dataset's own report has the rest."
+    )
+
+
+def spread(runs: Reports) -> pd.DataFrame:
+    """Each dataset's difference to FFNN by method, in percentage points: label, dataset, value, verdict."""
+    rows = [
+        (method, name, 100 * row["difference"], row["verdict"])
+        for name, table in comparisons(runs).items()
+        for method, row in table.iterrows()
+        if method in STORY
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "dataset", "value", "verdict"])
+    return frame.assign(label=frame["method"].map(drawn(runs)))
 
 
 def _across(tables, name, subject) -> str:
@@ -71,6 +101,8 @@ def gate(runs: Reports) -> str:
             tables[name] = comparison(results[results["method"].isin(["kd_gated", "kd_routed"])],
                                       methods.loc[["kd_routed", "kd_gated"]], baseline="kd_routed")  # fmt: skip
     said = _across(tables, "kd_gated", "Against the routed student, the one taught through the **gate**")
+    if many(runs):
+        return said
     each = "\n".join(f"- {literal(name)}: {against(table.loc['kd_gated'])}." for name, table in tables.items())
     return f"{said}\n\n{each}" if said else ""
 
@@ -95,14 +127,26 @@ def results_table(runs: Reports) -> pd.DataFrame:
 
 
 def accuracy_table(runs: Reports) -> pd.DataFrame:
-    """Mean accuracy of every method (rows) on each dataset's reported split (columns)."""
+    """Mean accuracy of every method (rows) on each dataset's reported split (columns).
+
+    Of many datasets the methods that tell the story are columns, and datasets are rows.
+    """
     columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
     table = pd.DataFrame(columns)
+    if many(runs):
+        story = [name for name in (*STORY, "bayes") if name in table.index]
+        return table.loc[story].rename(index=runs.titles).T.rename_axis("dataset")
     return table.rename(index=runs.titles).rename_axis("method")
 
 
 def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
-    """The best cells of `accuracy_table` in each column, of methods neither told the domain nor ceilings."""
+    """The best cells of `accuracy_table` for each dataset, of methods neither told the domain nor ceilings."""
+    if many(runs):
+        return _best_students(runs, table.T).T
+    return _best_students(runs, table)
+
+
+def _best_students(runs, table):
     told = {title for name in runs.good for title in runs.methods(name).query("`told the domain`")["title"]}
     ceilings = {runs.titles.get(name) for name in (*CEILINGS, "bayes_taught")}
     students = ~table.index.isin(told | ceilings)
@@ -123,6 +167,20 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 
     columns = {name: table.apply(brief, axis=1) for name, table in comparisons(runs).items()}
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
+
+
+def counts(runs: Reports) -> pd.DataFrame:
+    """What `verdicts` says, over all datasets: of every method (rows) how many there are of each, and differences."""
+    rows = {}
+    tables = pd.concat(comparisons(runs), names=["dataset", "method"])
+    for name, of in tables.groupby(level="method", sort=False):
+        points = 100 * of["difference"]
+        rows[runs.titles[name]] = {
+            **{f"{verdict} on": int((of["verdict"] == verdict).sum()) for verdict in (BETTER, NEITHER, WORSE)},
+            "median": points.median(), "least": points.min(), "greatest": points.max(),
+            "gap closed, median": of["gap closed"].median(),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
 def ceilings(runs: Reports) -> dict[str, float]:

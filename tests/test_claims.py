@@ -122,6 +122,34 @@ def test_the_overview_counts_datasets(tmp_path):
     assert f"{SEEDS} seeds; [the chart](#figure-gaps)" in text
 
 
+def test_of_many_datasets_there_are_counts_and_the_first_are_drawn(tmp_path):
+    def table(runs):
+        found = summary.accuracy_table(runs)
+        return found, summary.best_students(runs, found)
+
+    names = [f"set{i}" for i in range(results.MOST)]
+    for name in names:
+        publish(tmp_path, name, made_up(USUAL, name))
+    few = results.Reports(tmp_path)
+    assert few.first().good == names and not summary.many(few) and summary.left_out(few) == ""
+    publish(tmp_path, "zz", made_up(USUAL | {"kd_original": 0.99, "kd_best": 0.97}, "zz"))
+    runs = results.Reports(tmp_path)
+    assert runs.first().good == names and runs.first().titles == runs.titles and len(runs.good) == len(names) + 1
+    assert f"drawn for the first {len(names)} of {len(names) + 1}, by name" in summary.left_out(runs)
+
+    (before, best_before), (now, best_now) = table(few), table(runs)
+    story = [TITLES[name] for name in ("ffnn", "kd_original", "kd_routed", "kd_best", "bayes")]
+    assert list(now.columns) == story and now.index.name == "dataset" and list(now.index) == [*names, "zz"]
+    pd.testing.assert_frame_equal(now[:-1].T, before.loc[story], check_names=False)
+    pd.testing.assert_frame_equal(best_now[:-1].T, best_before.loc[story], check_names=False)
+
+    counts = summary.counts(runs)
+    assert counts.loc[TITLES["kd_original"], ["better on", "no difference shown on", "worse on"]].tolist() == [1, 0, 8]
+    assert counts.loc[TITLES["kd_best"], "greatest"] == pytest.approx(1, abs=0.1)
+    spread = summary.spread(runs)
+    assert len(spread) == 3 * 9 and set(spread.label) == {TITLES[n] for n in ("kd_original", "kd_routed", "kd_best")}
+
+
 def test_where_no_student_is_better_distillation_does_not_win_and_without_ceilings_there_is_no_chart(tmp_path):
     publish(tmp_path, "a", made_up({"ffnn": 0.98, "kd_original": 0.84, "kd_routed": 0.98}))
     text = summary.overview(results.Reports(tmp_path))

@@ -72,6 +72,13 @@ SWEPT = pd.DataFrame(
     columns=["dataset", "method", "alpha", "hidden", "mean", "low", "high"],
 )  # fmt: skip
 
+SPREAD = pd.DataFrame(
+    [(label, f"d{i}", value + i / 100, verdict) for i in range(9) for label, value, verdict in
+     (("KD, as in the original", -12.0, "worse"), ("KD, kernel teachers", 0.5, "better"),
+      ("KD, $x$ _y", -0.04, "no difference shown"))],
+    columns=["label", "dataset", "value", "verdict"],
+)  # fmt: skip
+
 EVERY = {
     "scatter": lambda: plots.scatter(made()),
     "scatter, one feature": lambda: plots.scatter(made(1, 3, 4)),
@@ -92,6 +99,8 @@ EVERY = {
     "gap, above the ceiling": lambda: plots.gap_to_ceiling(results(["a", "b"]), TITLES, "test", {"a": 0.96}, "ffnn"),
     "per domain": lambda: plots.per_domain(results(["a", "b", "c"], domains=12), TITLES, "test"),
     "forest": lambda: plots.forest(FOREST),
+    "spread": lambda: plots.spread(SPREAD),
+    "spread, one dataset": lambda: plots.spread(SPREAD[:1]),
     "ladder": lambda: plots.ladder(pd.concat([FOREST.assign(dataset=name) for name in "abc"])),
     "ladder, one step": lambda: plots.ladder(FOREST[:1]),
     "heat map": lambda: plots.heat_map(TABLE, "accuracy", x="temperature", marks=TABLE == 0.5),
@@ -324,6 +333,20 @@ def test_forest_fills_what_leaves_out_zero():
     dots = [line for line in plot.figure.axes[0].lines if line.get_marker() == "o"]
     paper = plot.figure.axes[0].get_facecolor()[:3]
     assert [to_rgb(dot.get_markerfacecolor()) == paper for dot in dots] == [False, True]
+
+
+def test_spread_counts_verdicts_and_fills_what_is_shown():
+    plot = plots.spread(SPREAD)
+    assert "each of 9 datasets" in plot.caption
+    assert (
+        "KD, as in the original: median −11.96, worse on 9; KD, kernel teachers: median +0.54, better on 9" in plot.alt
+    )
+    assert "_y: median +0.00, no difference shown on 9." in plot.alt
+    dots = [dots for dots in plot.figure.axes[0].collections if len(dots.get_offsets())]
+    assert [len(d.get_offsets()) for d in dots] == [9, 9, 9]
+    assert [len(d.get_facecolor()) for d in dots] == [1, 1, 0]
+    with pytest.raises(ValueError, match="at least one difference"):
+        plots.spread(SPREAD[:0])
 
 
 def test_ladder_tells_each_gain():

@@ -193,6 +193,14 @@ def test_best_may_be_a_frame_and_must_fit(shown):
         show.table(frame, "T.", best={"x": "most"})
 
 
+@pytest.mark.parametrize(("rows", "scrolls"), [(30, []), (300, ["scroll tall"])])
+def test_a_long_table_scrolls_by_itself(shown, rows, scrolls):
+    show.table(pd.DataFrame({"x": range(rows)}), "T.")
+    _, tree = page(new_code_cell("pass", outputs=shown))
+    assert tree.xpath("//div[contains(@class, 'tall')]/@class") == scrolls
+    assert len(tree.xpath("//tbody/tr")) == rows
+
+
 def test_literal_keeps_markdown_s_signs():
     name = "a_b*c*[d](e) `f` $g$ <h> # ~i~ |j| \\ !"
     assert html.fromstring(Markdown().block(show.literal(name))).text_content().strip() == name

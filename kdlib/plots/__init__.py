@@ -6,7 +6,7 @@ domain, metric, value; `titles` is a dict {method: title} of the methods to draw
 name). Leaves out animation and interaction.
 """
 
-from kdlib.plots.comparisons import forest, heat_map, ladder, reliability
+from kdlib.plots.comparisons import forest, heat_map, ladder, reliability, spread
 from kdlib.plots.looks import Plot
 from kdlib.plots.maps import boundaries, boundary_grid
 from kdlib.plots.points import scatter, scatters
@@ -15,5 +15,5 @@ from kdlib.plots.sweeps import response, responses
 
 __all__ = [
     "Plot", "accuracies", "boundaries", "boundary_grid", "forest", "gap_to_ceiling", "heat_map", "ladder",
-    "learning_curves", "per_domain", "reliability", "response", "responses", "scatter", "scatters",
+    "learning_curves", "per_domain", "reliability", "response", "responses", "scatter", "scatters", "spread",
 ]  # fmt: skip

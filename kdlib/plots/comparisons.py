@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from kdlib.plots.looks import (
     DASHES,
@@ -29,6 +29,7 @@ from kdlib.plots.looks import (
     styled,
     wrapped,
 )
+from kdlib.statistics import BETTER, NEITHER, WORSE
 
 
 @styled
@@ -61,6 +62,45 @@ def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", level:
         for line in frame.to_dict("records")
     ]
     return Plot(fig, caption, f"Forest plot of the {quantity}. {'; '.join(each)}.")
+
+
+@styled
+def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage points") -> Plot:
+    """One difference per dataset, a row of dots for each method: filled where a verdict is one, hollow where not.
+
+    frame: columns label, dataset, value, verdict. The scale is linear around zero and logarithmic beyond.
+    """
+    if frame.empty:
+        raise ValueError("frame: expected at least one difference, got none")
+    labels = list(dict.fromkeys(frame.label))
+    fig, (ax,) = make_panels(1, 1, 0.62 * len(labels) + 0.4, width=WIDTH)
+    label_rows(ax, [wrapped(label, 1.9) for label in labels])
+    ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
+    ax.set_xscale("symlog", linthresh=0.1)
+    ax.xaxis.set_major_locator(FixedLocator([0, *(sign * step for sign in (-1, 1) for step in (0.1, 1, 10, 100))]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
+    rng, said = np.random.default_rng(0), []
+    for row, label in enumerate(labels):
+        mine = frame[frame.label == label]
+        heights = row + rng.uniform(-0.25, 0.25, len(mine))
+        shown = (mine.verdict != NEITHER).to_numpy()
+        for faces, which in ((class_colour(4), shown), ("none", ~shown)):
+            ax.scatter(mine.value[which], heights[which], s=22, facecolor=faces, edgecolor=class_colour(4), alpha=0.7)
+        median = mine.value.median()
+        ax.plot([median, median], [row - 0.36, row + 0.36], color=role_colour("ink"), linewidth=2.4)
+        counts = {verdict: int((mine.verdict == verdict).sum()) for verdict in (BETTER, NEITHER, WORSE)}
+        told = ", ".join(f"{word} on {count}" for word, count in counts.items() if count and word != NEITHER)
+        beside(ax, row, f"{median:+.2f}".replace("-", "−"), wrapped(told or NEITHER, 1.3))
+        said.append(f"{label}: median {median:+.2f}, {', '.join(f'{w} on {c}' for w, c in counts.items() if c)}")
+    ax.set_xlim(min(-0.1, frame.value.min() * 1.5), max(0.1, frame.value.max() * 1.5))
+    label_scale(fig, {"": ax}, quantity)
+    finish(fig)
+    sets = frame.dataset.nunique()
+    caption = (
+        f"The {quantity.replace(',', ', in', 1)}: a dot for each of {sets} datasets, filled where a difference is "
+        "shown; the line is the median, given at the right. Beyond ±0.1 the scale is logarithmic."
+    )
+    return Plot(fig, caption, f"Strips of the {quantity}, on {sets} datasets. {'; '.join(said)}.".replace("-", "−"))
 
 
 @styled
