@@ -129,8 +129,9 @@ def scale_says(found: dict, table: pd.DataFrame) -> str:
         f"A run takes {found['driver_ms']:.0f} ms of the driver, so that it is through with {_digits(most)} runs a "
         f"second at most. Runs a second by the model: {', '.join(checks)}. A hundred workers are kept busy by runs of "
         f"{found['run_seconds']:.0f} s and more; with shorter ones the driver saturates first. Ten thousand datasets "
-        f"take {found['driver_hours']:.1f} hours of it, and {found['driver_gib']:.1f} GiB of its memory if they are as "
-        "small as these."
+        f"take {found['driver_hours']:.1f} hours of it. Its memory is what they exhaust first: "
+        f"{found['dataset_mib']:.1f} MiB for each, {_digits(found['driver_gib'])} GiB for all, when the summary's run "
+        "takes all results along."
     )
 
 

@@ -65,10 +65,12 @@ def test_scale_measures_real_reports_and_simulates_more(tmp_path):
 
 
 def test_the_model_of_many_datasets():
-    rows = [("tiny", 30, 2, 100.0, 150.0), ("tiny", 300, 2, 80.0, 204.0), ("simulated", 400, 100, 50.0, 900.0)]
+    rows = [("tiny", 30, 2, 100.0, 150.0), ("simulated", 300, 100, 60.0, 600.0), ("simulated", 400, 100, 50.0, 1024.0)]
     names = ["template", "datasets", "workers", "driver_cpu_ms", "driver_mib"]
     found = scale.limits(pd.DataFrame(rows, columns=names), datasets=7200, workers=100)
-    assert found == pytest.approx({"driver_ms": 50, "run_seconds": 5, "driver_hours": 0.1, "driver_gib": 1590 / 1024})
+    assert found == pytest.approx(
+        {"driver_ms": 50, "run_seconds": 5, "driver_hours": 0.1, "dataset_mib": 2.56, "driver_gib": 18}
+    )
 
 
 def test_a_way_that_is_not_installed_is_left_out():
