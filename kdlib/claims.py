@@ -73,7 +73,7 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
         if name in table.index:
             row = table.loc[name]
             holds = "supported" if row["verdict"] == WORSE else "not supported"
-            gain = f"{-row['difference']:+.4f} [{-row['high']:+.4f}, {-row['low']:+.4f}]"
+            gain = change(-row["difference"], -row["high"], -row["low"])
             lines.append(f"- **{holds}**: {cause}. Against *{methods.loc[name, 'title']}* the student gains {gain}.")
     return "\n".join(lines)
 
@@ -111,7 +111,7 @@ def explanations(rungs: pd.DataFrame) -> str:
         if clear and gain.mean() > 0:
             verdict = "supported" if gain.mean() >= whole / 2 else "supported in part"
         lines.append(
-            f"- *{what}*: **{verdict}**, {gain.mean():+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"- *{what}*: **{verdict}**, {change(gain.mean(), low, high)}, "
             f"from {tried['as in the original'].mean():.4f} to {tried[label].mean():.4f}."
         )
     return "\n".join(lines)
@@ -142,9 +142,15 @@ def counted_seeds(*counts) -> str:
     return f"{' or '.join(map(str, counts))} seed{'s' * (counts != (1,))}"
 
 
+def change(mean, low, high, digits: int = 4) -> str:
+    """`+0.0117 [+0.0112, +0.0122]`; the mean alone where there is no interval, as with one seed."""
+    interval = "" if np.isnan(low) else f" [{low:+.{digits}f},\u00a0{high:+.{digits}f}]"
+    return f"{mean:+.{digits}f}{interval}"
+
+
 def against(row) -> str:
     """A row of a `comparison` in words: its verdict, difference and interval, and how much of the gap it closes."""
-    text = f"**{row['verdict']}**, {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+    text = f"**{row['verdict']}**, {change(row['difference'], row['low'], row['high'])}"
     if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):
         text += f", {row['gap closed']:.0%} of the gap closed"
     return text

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib import kernels, training  # noqa: F401  kernels registers kd_best
+from kdlib.claims import change
 from kdlib.distillation import cross_entropy
 from kdlib.methods import METHODS, student
 from kdlib.metrics import accuracy
@@ -27,6 +28,7 @@ RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 DECAYS = (0.0, 1e-3, 1e-2)
 SEEDS, MORE_SEEDS = 3, 10  #: at most, of the search and of the comparison after it
 KEYS = ["schedule", "rate", "decay", "epochs"]
+FOUND = ["mean", "low", "high"]  #: columns of `gains` and `students`
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def students(reported: pd.DataFrame) -> pd.DataFrame:
 def finding(reported: pd.DataFrame, own: Setting) -> str:
     """Whether the study's own settings are fair to all methods, and who wins with the chosen ones, in sentences."""
     gain, versus = gains(reported), students(reported)
-    better = [f"{title} ({_signed(line)})" for title, line in gain.iterrows() if line.low > 0]
+    better = [f"{title} ({change(*line[FOUND])})" for title, line in gain.iterrows() if line.low > 0]
     fair = len(gain) - len(better)
     text = (
         f"As far as {reported.seed.nunique()} seeds show, the study's own settings ({own}) are as good as what the "
@@ -207,12 +209,12 @@ def finding(reported: pd.DataFrame, own: Setting) -> str:
     )
     if gain.low.isna().any():
         text = "With one seed there are no intervals, and nothing is shown. " + text
-    return text + "; ".join(f"{title} {_verdict(line)} ({_signed(line)})" for title, line in versus.iterrows()) + "."
+    return (
+        text
+        + "; ".join(f"{title} {_verdict(line)} ({change(*line[FOUND])})" for title, line in versus.iterrows())
+        + "."
+    )
 
 
 def _verdict(line) -> str:
     return "is better" if line.low > 0 else "is worse" if line.high < 0 else "shows no difference"
-
-
-def _signed(line) -> str:
-    return f"{line['mean']:+.4f}" + ("" if np.isnan(line.low) else f" [{line.low:+.4f}, {line.high:+.4f}]")

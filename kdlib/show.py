@@ -15,7 +15,7 @@ import time
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
-NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u202f]+")  # such columns are set to the right: 0.98 ± 0.01
+NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  # such columns are set to the right: 0.98 ± 0.01
 DARK = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab passes over
 PROGRESS = "application/vnd.kdlib.progress+json"  #: what the press shows while a notebook trains
 EXPLORER = "application/vnd.kdlib.explorer+json"

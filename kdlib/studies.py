@@ -124,7 +124,7 @@ def searched(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         rows = {f"{title}: chosen less study's own": row for title, row in search.gains(frame).iterrows()}
         rows |= {f"{title} less FFNN, both chosen": row for title, row in search.students(frame).iterrows()}
-        columns[name] = {label: f"{row['mean']:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" for label, row in rows.items()}
+        columns[name] = {label: claims.change(row["mean"], row.low, row.high) for label, row in rows.items()}
     return pd.DataFrame(columns).rename_axis("difference")
 
 

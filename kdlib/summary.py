@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from kdlib.claims import CEILINGS, PUBLISHED, STORY, against, comparison, counted_seeds, reported
+from kdlib.claims import CEILINGS, PUBLISHED, STORY, against, change, comparison, counted_seeds, reported
 from kdlib.results import MOST, Reports, means
 from kdlib.show import literal
 from kdlib.statistics import BETTER, NEITHER, WORSE
@@ -163,7 +163,7 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 
     def brief(row) -> str:
         low, high, mean = (100 * row[key] for key in ("low", "high", "difference"))
-        return f"{mean:+.2f} [{low:+.2f},\u00a0{high:+.2f}] {row['verdict']}"
+        return f"{change(mean, low, high, digits=2)} {row['verdict']}"
 
     columns = {name: table.apply(brief, axis=1) for name, table in comparisons(runs).items()}
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
@@ -207,7 +207,9 @@ def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def _pair(pair) -> str:
-    return "–" if pair is None else f"{pair[0]:.4f} ± {pair[1]:.4f}"
+    if pair is None:
+        return "–"
+    return f"{pair[0]:.4f}" + ("" if np.isnan(pair[1]) else f" ± {pair[1]:.4f}")
 
 
 def _range(values, form="+.4f") -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from kdlib import replica, results
+from kdlib.claims import change
 from kdlib.suspects import SEEDS, SUSPECTS, Suspects, subsets
 
 LEVEL, MOST, NEAR = 0.95, 0.5, 0.02  #: of intervals; share of the loss that explains it; what counts as reproduced
@@ -87,9 +88,9 @@ def verdict(frame: pd.DataFrame, suspect: str) -> str:
         word = "supported in part"
     return (
         f"The explanation “{suspect}”: **{word}**. Mending it alone changes the accuracy of the original's student "
-        f"by {_change(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
-        f"{_change(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
-        f"combinations of the others it changes by {_change(-effect['mean'], -effect.high, -effect.low)}."
+        f"by {change(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
+        f"{change(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
+        f"combinations of the others it changes by {change(-effect['mean'], -effect.high, -effect.low)}."
     )
 
 
@@ -99,13 +100,13 @@ def leading(frame: pd.DataFrame) -> str:
     main, pair = table[table.order == 1], table[table.order == 2].iloc[0]
     said = [
         f"these {verb} accuracy: "
-        + ", ".join(f"“{row.label}” {_change(row.mean, row.low, row.high)}" for row in sure.itertuples())
+        + ", ".join(f"“{row.label}” {change(row.mean, row.low, row.high)}" for row in sure.itertuples())
         for verb, sure in (("cost", main[main.high < 0]), ("gain", main[main.low > 0]))
         if len(sure)
     ]
     return (
         f"On average over all others, {'; '.join(said) or 'none is shown to matter'}. "
-        f"The largest interaction is {pair.label}: {_change(pair['mean'], pair.low, pair.high)}."
+        f"The largest interaction is {pair.label}: {change(pair['mean'], pair.low, pair.high)}."
     )
 
 
@@ -142,7 +143,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """`corners` as words: numbers with their intervals."""
     heads = {"mended": "mended alone in the original", "alone": "alone in the mended student"}
     told = {
-        head: [_change(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
+        head: [change(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
         for what, head in heads.items()
     }
     return pd.DataFrame(told, index=pd.Index(table.label, name="suspect"))
@@ -158,8 +159,3 @@ def write(tables: dict[str, pd.DataFrame], output) -> str:
 
 def _percent(share) -> str:
     return f"{100 * share:.2g} %"
-
-
-def _change(mean, low, high) -> str:
-    interval = "" if np.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
-    return f"{mean:+.4f}{interval}".replace("-", "−")

@@ -105,6 +105,19 @@ def test_an_explanation_is_supported_only_if_mending_it_alone_gains():
     assert "**supported in part**" in selection
 
 
+def test_one_seed_has_no_interval_and_no_deviation(tmp_path):
+    assert claims.change(0.01, 0.005, 0.015) == "+0.0100 [+0.0050,\u00a0+0.0150]"
+    assert claims.change(-1.0, np.nan, np.nan, digits=2) == "-1.00"
+    lone = climbed(mixed=0.08).query("seed == 0")
+    frame = made_up(USUAL).query("seed == 0")
+    publish(tmp_path, "a", frame)
+    runs = results.Reports(tmp_path)
+    table = claims.comparison(frame, METHODS)
+    told = [claims.explanations(lone), summary.overview(runs), *map(claims.against, table.to_dict("records"))]
+    told += [summary.verdicts(runs).to_string(), summary.results_table(runs).to_string()]
+    assert not [text for text in told if "nan" in text]
+
+
 def test_the_biggest_step_is_named():
     assert "*more updates*: +0.1" in claims.biggest_step(climbed())
     assert "*soft term times T²*: +0.01" in claims.biggest_step(climbed(few=0.0))

@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -165,9 +165,11 @@ def finish(fig, *groups, columns=6) -> None:
 
 
 def logarithmic(axis):
-    """A logarithmic axis with plain numbers."""
+    """A logarithmic axis with plain numbers; call it when all is drawn."""
     axis._set_axes_scale("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    low, high = axis.get_view_interval()
+    wide = high > 5 * low  # else 1, 2 and 5 would leave it without numbers
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8) if wide else MaxNLocator(3))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
