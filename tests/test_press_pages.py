@@ -106,7 +106,7 @@ def test_figures_and_tables_are_numbered_captioned_and_described(shown):
     figure()
     figure("Second.", "Other.")
     frame = pd.DataFrame(
-        {"accuracy": [0.5, 0.98765, None], "n": [1, 2, 3]}, index=pd.Index(["a", "b", "c"], name="method")
+        {"accuracy": [0.5, 0.98765, None], "5%": [1, 2, 3]}, index=pd.Index(["a", "b", "c"], name="method")
     )
     show.table(frame, "Results.", digits=3, best={"accuracy": "max"}, note="A *note*.")
     _, tree = page(new_code_cell("x", outputs=shown))
@@ -114,7 +114,7 @@ def test_figures_and_tables_are_numbered_captioned_and_described(shown):
     captions = [" ".join(caption.text_content().split()) for caption in tree.xpath("//figcaption")]
     assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results."]
     rows = [[cell.text_content() for cell in row] for row in tree.xpath("//table//tr")]
-    assert rows == [["method", "accuracy", "n"], ["a", "0.500", "1"], ["b", "0.988", "2"], ["c", "–", "3"]]
+    assert rows == [["method", "accuracy", "5\u202f%"], ["a", "0.500", "1"], ["b", "0.988", "2"], ["c", "–", "3"]]
     assert tree.xpath("//td[contains(@class, 'best')]/strong/text()") == ["0.988"]
     assert tree.xpath("//td[@class='number']") and tree.xpath("//tbody//th[@scope='row']/text()") == ["a", "b", "c"]
     assert tree.xpath("//p[@class='note']/em/text()") == ["note"]
@@ -131,12 +131,12 @@ def referring(shown, prose):
 
 def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(shown):
     tree = referring(shown, "# T\n## See [it](#figure-ladder)\n\n[The ladder](#figure-ladder), [](#table-scores).")
-    assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure 2", "Table 2"]
+    assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure\u00a02", "Table\u00a02"]
     for link in tree.xpath("//main/p/a | //h2/a[not(@class)] | //figcaption/a[not(@class)]"):
         (target,) = tree.xpath(f"//figure[@id='{link.get('href')[1:]}']")
         assert target.xpath("figcaption/a[@class='number']")[0].text_content() == link.text_content()
-    assert tree.xpath("//figcaption/a[not(@class)]/text()") == ["Figure 2"]
-    assert tree.xpath("//nav[@class='contents']//a/text()")[0] == "See Figure 2"
+    assert tree.xpath("//figcaption/a[not(@class)]/text()") == ["Figure\u00a02"]
+    assert tree.xpath("//nav[@class='contents']//a/text()")[0] == "See Figure\u00a02"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,9 @@ def test_literal_keeps_markdown_s_signs():
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("-0.5 [-1, -2], 29% of (-3)", "−0.5 [−1, −2], 29\u202f% of (−3)"),
+        ("-0.5 [-1, -2], 29% of (-3)", "−0.5 [−1,\u00a0−2], 29\u202f% of (−3)"),
+        ("0.5 ± 0.1, T = 4, 95 % [0, +1]", "0.5\u00a0±\u00a00.1, T\u00a0=\u00a04, 95\u202f% [0,\u00a0+1]"),
+        ("a = b, `T = 4`, [x, y], 100 of", "a = b, T = 4, [x, y], 100 of"),
         ("data-0.5 of 2026-01-02, 3-5, a - b, `-1 5%`", "data-0.5 of 2026-01-02, 3-5, a - b, -1 5%"),
     ],
 )

@@ -88,7 +88,8 @@ def number(nb) -> dict[str, str]:
             continue
         counts[kind] += 1
         name = meaning.get("name")
-        meaning.update(anchor=f"{kind}-{name or counts[kind]}", number=f"{kind.capitalize()} {counts[kind]}")
+        meaning["anchor"] = f"{kind}-{name or counts[kind]}"
+        meaning["number"] = f"{kind.capitalize()}\N{NO-BREAK SPACE}{counts[kind]}"
         if name and meaning["anchor"] in named:
             raise PageError(f"page: expected a name of its own for each {kind}, got {name!r} twice")
         named |= {meaning["anchor"]: meaning["number"]} if name else {}
@@ -169,7 +170,7 @@ class Blocks:
             "anchor": meaning["anchor"],
             "number": meaning["number"],
             "caption": self.markdown.inline(meaning["caption"]),
-            "columns": [{"text": t, "numeric": n} for t, n in zip(meaning["columns"], numeric, strict=True)],
+            "columns": [{"text": typeset(t), "numeric": n} for t, n in zip(meaning["columns"], numeric, strict=True)],
             "rows": rows,
             "heads": meaning.get("heads", 0),
             "note": self.markdown.inline(meaning.get("note") or ""),

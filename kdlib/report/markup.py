@@ -26,6 +26,12 @@ MATHML_ATTRIBUTES = {
 }  # fmt: skip
 LEFT_OVER = {r"\|": "‖", r"\Vert": "‖", r"\vert": "|", r"\arg": "arg"}  #: what the converter does not know
 SPACES = {"negativethinmathspace": "-0.167em", "thinmathspace": "0.167em", "mediummathspace": "0.222em"}
+TYPESET = {
+    re.compile(r"(?<![^\s(\[])-(?=\d)"): "−",
+    re.compile(r"(?<=\d) ?%(?!\w)"): "\u202f%",
+    re.compile(r" ([=±]) (?=[−+]?\d)"): "\u00a0\\1\u00a0",  # a mean and its deviation, a name and its value
+    re.compile(r"(\[[−+]?[\d.]+,) (?=[−+]?[\d.]+\])"): "\\1\u00a0",  # an interval
+}
 ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|align|equation|gather|split|eqnarray)\*?\}")
 
 
@@ -136,8 +142,10 @@ class _Renderer(HTMLRenderer):
 
 
 def typeset(text: str) -> str:
-    """Numbers as they are printed: with a minus sign, and a thin space before a percent sign."""
-    return re.sub(r"(?<=\d)%(?!\w)", "\u202f%", re.sub(r"(?<![^\s(\[])-(?=\d)", "−", text))
+    """Numbers as they are printed: a minus sign, a thin space before a percent sign, and no line ends within one."""
+    for pattern, replacement in TYPESET.items():
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def mathml(latex: str, block: bool = False) -> str:
