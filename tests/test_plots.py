@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETLEFTBASE
 
 from kdlib import datasets, gaussians, plots
 from kdlib.plots import looks
@@ -324,6 +325,9 @@ def test_per_domain_tells_the_weakest_domain():
     assert "FFNN 0.950 (domain 2) to 0.970 (domain 0)" in plot.alt
     markers = [line.get_marker() for line in plot.figure.axes[0].lines if line.get_marker() in looks.MARKERS]
     assert markers == ["x", "s", "o"] * 3
+    bayes = results(means={"bayes": 0.99}, seeds=1)
+    plot = plots.per_domain(pd.concat([results(), bayes]), TITLES | {"bayes": "Bayes"}, "test")
+    assert "of 4 seeds, and" in plot.caption
 
 
 def test_forest_fills_what_leaves_out_zero():
@@ -349,10 +353,23 @@ def test_spread_counts_verdicts_and_fills_what_is_shown():
         plots.spread(SPREAD[:0])
 
 
+def test_forest_tells_the_near_ones_apart_where_it_is_asked_to():
+    far = pd.DataFrame({"label": ["far"], "mean": [-0.3], "low": [-0.31], "high": [-0.29], "verdict": ["worse"]})
+    frame = pd.concat([FOREST, far], ignore_index=True)
+    for cut, lowest in ((False, -0.31), (True, -0.004)):
+        plot = plots.forest(frame, cut=cut)
+        left, _ = plot.figure.axes[0].get_xlim()
+        assert lowest - 0.03 < left < lowest and ("arrow" in plot.caption) == cut
+        arrows = [line for line in plot.figure.axes[0].lines if line.get_marker() == CARETLEFTBASE]
+        assert len(arrows) == cut and "far: −0.3000" in plot.alt
+    assert "arrow" not in plots.forest(FOREST, cut=True).caption
+
+
 def test_ladder_tells_each_gain():
     plot = plots.ladder(FOREST, "accuracy")
     assert "A 0.0100, then B −0.0010 (−0.0110)" in plot.alt.replace("-", "−")
     assert "−0.0110" in [text.get_text() for text in plot.figure.axes[0].texts]
+    assert "interval over 10 seeds, and" in plots.ladder(FOREST.assign(seeds=10)).caption
 
 
 def test_heat_map_tells_the_extremes_and_the_marked():

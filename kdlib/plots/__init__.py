@@ -7,10 +7,11 @@ name). Leaves out animation and interaction.
 """
 
 from kdlib.plots.comparisons import forest, heat_map, ladder, reliability, spread
+from kdlib.plots.curves import learning_curves
 from kdlib.plots.looks import Plot
 from kdlib.plots.maps import boundaries, boundary_grid
 from kdlib.plots.points import scatter, scatters
-from kdlib.plots.scores import accuracies, gap_to_ceiling, learning_curves, per_domain
+from kdlib.plots.scores import accuracies, gap_to_ceiling, per_domain
 from kdlib.plots.sweeps import response, responses
 
 __all__ = [

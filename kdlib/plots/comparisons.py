@@ -14,12 +14,10 @@ from kdlib.plots.looks import (
     WIDTH,
     Plot,
     all_titles,
-    beside,
     class_colour,
     columns_for,
+    counted_range,
     finish,
-    label_rows,
-    label_scale,
     make_panels,
     percent,
     place,
@@ -29,31 +27,40 @@ from kdlib.plots.looks import (
     styled,
     wrapped,
 )
+from kdlib.plots.rows import CUT, arrow, beside, floor, label_rows, label_scale
 from kdlib.statistics import BETTER, NEITHER, WORSE
 
 
 @styled
-def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", level: float = 0.95) -> Plot:
+def forest(
+    frame: pd.DataFrame, quantity: str = "difference in accuracy", level: float = 0.95, cut: bool = False
+) -> Plot:
     """Paired differences with their intervals, a row each; a filled marker where the interval leaves out zero.
 
     frame: columns label, mean, low, high, and optionally verdict (a word or two), dataset (a panel for each).
+    cut: those far below the others become arrows at the edge, so that these can be told apart.
     """
     fig, axes, groups = _steps(frame, row=0.58)
+    left = floor(frame["mean"], frame.low.clip(upper=0), max(frame.high.max(), 0)) if cut else None
     for ax, (_, rows) in zip(axes, groups, strict=True):
         ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
         for r, line in enumerate(rows.to_dict("records")):
+            text = f"{signed(line['mean'])} [{signed(line['low'])}, {signed(line['high'])}]"
+            beside(ax, r, text, line.get("verdict"))
+            if left is not None and line["mean"] < left:
+                arrow(ax, r)
+                continue
             sure = line["low"] > 0 or line["high"] < 0
             ax.plot([line["low"], line["high"]], [r, r], color=role_colour("ink"), linewidth=2, zorder=2)
             ax.plot(line["mean"], r, "o", color=role_colour("ink"), markersize=7, zorder=3,
                     markerfacecolor=role_colour("ink" if sure else "paper"), markeredgewidth=1.5)  # fmt: skip
-            text = f"{signed(line['mean'])} [{signed(line['low'])}, {signed(line['high'])}]"
-            beside(ax, r, text, line.get("verdict"))
+        ax.set_xlim(left=left)  # last: it ends the automatic scale
     label_scale(fig, dict(enumerate(axes)), quantity)
     finish(fig)
     sure = int(((frame.low > 0) | (frame.high < 0)).sum())
     caption = (
         f"{quantity[:1].upper()}{quantity[1:]}, with {percent(level)} intervals. A filled marker stands for "
-        f"an interval that leaves out zero: {sure} of {len(frame)}."
+        f"an interval that leaves out zero: {sure} of {len(frame)}.{CUT if left is not None else ''}"
     )
     verdicts = "verdict" in frame
     each = [
@@ -107,7 +114,7 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
 def ladder(frame: pd.DataFrame, quantity: str = "accuracy", level: float = 0.95) -> Plot:
     """Steps from one design to another, each building on the one before: value, interval, and gain.
 
-    frame: columns label, mean, low, high, in the order of the steps, and optionally dataset (a panel for each).
+    frame: columns label, mean, low, high, in the order of the steps, and optionally seeds, dataset (a panel for each).
     """
     fig, axes, groups = _steps(frame, row=0.56, columns=2)
     alts = []
@@ -127,9 +134,10 @@ def ladder(frame: pd.DataFrame, quantity: str = "accuracy", level: float = 0.95)
         alts.append((f"{name}: " if name else "") + ", then ".join(steps) + ".")
     label_scale(fig, dict(enumerate(axes)), quantity)
     finish(fig)
+    over = f" over {counted_range(set(frame.seeds), 'seed')}" if "seeds" in frame else ""
     caption = (
         f"Step by step: each row changes one thing in the row above it. {quantity[:1].upper()}{quantity[1:]} with its "
-        f"{percent(level)} interval, and the gain over the row above."
+        f"{percent(level)} interval{over}, and the gain over the row above."
     )
     return Plot(fig, caption, f"Steps in {quantity}. {' '.join(alts)}")
 

@@ -66,29 +66,6 @@ def styled(draw):
     return styled
 
 
-def label_rows(ax, labels):
-    ax.set_ylim(len(labels) - 0.5, -0.5)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.tick_params(axis="y", length=0, labelsize=11, labelcolor=role_colour("ink"))
-    ax.spines["left"].set_visible(False)
-    ax.grid(axis="x")
-
-
-def label_scale(fig, panels, text):
-    if len(panels) == 1:
-        next(iter(panels.values())).set_xlabel(text)
-    else:
-        fig.supxlabel(text, size=11)
-
-
-def beside(ax, row, text, below=None):
-    """Numbers at the right of a row, and a word in soft ink under them."""
-    at = ax.get_yaxis_transform()
-    ax.text(1.02, row, text, transform=at, va="bottom" if below else "center", size=10)
-    if below:
-        ax.text(1.02, row + 0.06, below, transform=at, va="top", size=10, color=role_colour("soft"))
-
-
 def place(line) -> str:
     return f"{line['label']} on {line['dataset']}" if line.get("dataset") else str(line["label"])
 

@@ -1,11 +1,10 @@
-"""Accuracies and learning curves: what methods reach, seed by seed."""
+"""Accuracies: what methods reach, seed by seed, below the ceiling, and in each domain."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.markers import CARETLEFTBASE
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.plots.looks import (
@@ -14,83 +13,19 @@ from kdlib.plots.looks import (
     WIDTH,
     Plot,
     all_titles,
-    beside,
     class_colour,
-    counted,
     counted_range,
     finish,
-    label_rows,
-    label_scale,
     legend_keys,
     logarithmic,
     make_panels,
-    method_look,
     percent,
     plus_minus,
     role_colour,
     styled,
     wrapped,
 )
-
-CUT = " An arrow at the left edge stands for what lies below the scale."
-
-
-@styled
-def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, watched: str = "validation") -> Plot:
-    """Training loss, and accuracy on the points watched during training, by epoch: median and 10-90 % over seeds.
-
-    curves: {method: fit}, each with `loss` (epochs, member) and `watched`, a dict that may hold `accuracy`
-    (epochs, member). watched: what the watched points are called.
-    """
-    titles = all_titles(titles, curves)
-    scores = {m: np.asarray(fit.watched["accuracy"]) for m, fit in curves.items() if "accuracy" in (fit.watched or {})}
-    panels = [("Training loss", {m: np.asarray(fit.loss) for m, fit in curves.items()})]
-    panels += [(f"{watched.capitalize()} accuracy", scores)] if scores else []
-    fig, axes = make_panels(len(panels), 2, 3.5)
-    for ax, (label, values) in zip(axes, panels, strict=True):
-        for method, runs in values.items():
-            low, median, high = _quantiles(runs)
-            epochs = np.arange(1, len(median) + 1)
-            colour, dashes = method_look(method, titles)
-            ax.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
-            ax.plot(epochs, median, color=colour, linestyle=dashes, marker="o" if len(median) == 1 else None)
-        if ax is axes[0] and all(np.nanmin(_finite(runs), initial=np.inf) > 0 for runs in values.values()):
-            logarithmic(ax.yaxis)
-        ax.set(xlabel="epoch", title=label)
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if ax.get_yscale() == "linear":
-            ax.yaxis.set_major_locator(MaxNLocator(5))
-        ax.grid(axis="y")
-    look = {m: method_look(m, titles) for m in curves}
-    lines = [Line2D([], [], color=c, linestyle=d, label=wrapped(titles[m], 3)) for m, (c, d) in look.items()]
-    finish(fig, lines, columns=2)
-    members = {np.asarray(fit.loss).shape[1] for fit in curves.values()}
-    lost = sum(int((~np.isfinite(np.asarray(fit.loss)).all(axis=0)).sum()) for fit in curves.values())
-    caption = (
-        f"Training, epoch by epoch: median over {counted_range(members, 'seed')}, and the band that holds the middle "
-        "80 % of them. Methods train on different losses, so that only the shapes of these compare."
-        + (f" {counted(lost, 'run')} ceased to be finite and {'is' if lost == 1 else 'are'} left out." if lost else "")
-    )
-    ends = [
-        f"{titles[m]}: loss {_quantiles(fit.loss)[1][-1]:.3g}"
-        + (f", {watched} accuracy {_quantiles(scores[m])[1][-1]:.3f}" if m in scores else "")
-        for m, fit in curves.items()
-    ]
-    epochs = {len(fit.loss) for fit in curves.values()}
-    alt = f"Learning curves over {counted_range(epochs, 'epoch')}. Medians of the last epoch: {'; '.join(ends)}."
-    return Plot(fig, caption, alt)
-
-
-def _finite(runs) -> np.ndarray:
-    """Runs (epochs, member) without those that ceased to be finite."""
-    runs = np.asarray(runs, float)
-    return runs[:, np.isfinite(runs).all(axis=0)]
-
-
-def _quantiles(runs) -> np.ndarray:
-    """10 %, 50 % and 90 % over members of (epochs, member): (3, epochs)."""
-    runs = _finite(runs)
-    return np.quantile(runs, (0.1, 0.5, 0.9), axis=1) if runs.shape[1] else np.full((3, len(runs)), np.nan)
+from kdlib.plots.rows import CUT, arrow, beside, floor, label_rows, label_scale
 
 
 @styled
@@ -108,12 +43,12 @@ def accuracies(results: pd.DataFrame, titles: Mapping[str, str], split: str, cei
     cut = False
     for name, ax in panels.items():
         mine = scores[scores.dataset == name]
-        floor = _floor(mine, ceilings.get(name))
-        _strips(ax, mine, methods, digits=4 if len(panels) == 1 else 3, floor=floor)
-        cut |= floor is not None
+        left = _left(mine, ceilings.get(name))
+        _strips(ax, mine, methods, digits=4 if len(panels) == 1 else 3, left=left)
+        cut |= left is not None
         if name in ceilings:
             ax.axvline(ceilings[name], color=role_colour("ink"), linewidth=1.1, linestyle=DASHES[1])
-        ax.set_xlim(left=floor)  # last: it ends the automatic scale
+        ax.set_xlim(left=left)  # last: it ends the automatic scale
     label_scale(fig, panels, f"accuracy on {_split(split)}")
     line = Line2D([], [], color=role_colour("ink"), linewidth=1.1, linestyle=DASHES[1], label="Bayes ceiling")
     finish(fig, [line] if ceilings else [])
@@ -185,21 +120,21 @@ def per_domain(results: pd.DataFrame, titles: Mapping[str, str], split: str) -> 
     cut, alts = False, []
     for name, ax in panels.items():
         mine = scores[scores.dataset == name]
-        floor = _floor(mine)
-        cut |= floor is not None
+        left = _left(mine)
+        cut |= left is not None
         table = mine.groupby(["method", "domain"]).value.agg(["mean", "std"]).fillna(0)
         listed = []
         for row, method in enumerate(methods):
             means = {k: table.loc[(method, k)] for k in domains if (method, k) in table.index}
             for domain, offset in zip(domains, offsets, strict=True):
                 if domain in means:
-                    _dot(ax, *means[domain], row + offset, floor, marker=MARKERS[int(domain) % len(MARKERS)])
+                    _dot(ax, *means[domain], row + offset, left, marker=MARKERS[int(domain) % len(MARKERS)])
             if means:
                 values = sorted((mean, domain) for domain, (mean, _) in means.items())
                 (low, lowest), (high, highest) = values[0], values[-1]
                 beside(ax, row, f"{low:.3f} to {high:.3f}" if len(values) > 1 else f"{low:.3f}")
                 listed.append(f"{titles[method]} {low:.3f} (domain {lowest}) to {high:.3f} (domain {highest})")
-        ax.set_xlim(left=floor)  # last: it ends the automatic scale
+        ax.set_xlim(left=left)  # last: it ends the automatic scale
         if len(panels) > 1:
             (low, where), (high, there) = [(table["mean"].agg(f), table["mean"].agg(f"idx{f}")) for f in ("min", "max")]
             ends = [f"{v:.3f} ({titles[m]}, domain {k})" for v, (m, k) in ((low, where), (high, there))]
@@ -247,30 +182,24 @@ def _rows(scores, titles, row=0.46):
     return fig, dict(zip(names, axes, strict=True)), methods, titles
 
 
-def _floor(scores, ceiling=None) -> float | None:
-    """Where to cut the scale, if some means (of a method, or one in a domain) lie far below the others; else None."""
+def _left(scores, ceiling=None) -> float | None:
+    """Where to cut the scale, if the means of some methods lie far below the others; else None."""
     groups = scores.groupby(["method", "domain"]).value
     means = groups.mean()
-    top = max(means.max(), ceiling or 0)
-    lowest = top - 3 * max(top - means.median(), 0.01)
-    if means.min() >= lowest:
-        return None
-    shown = min(groups.min()[means >= lowest].min(), top if ceiling is None else ceiling)
-    return float(shown - 0.06 * (top - shown))
+    return floor(means, groups.min().clip(upper=ceiling), max(means.max(), ceiling or 0))
 
 
-def _dot(ax, mean, sd, row, floor, marker="o", width=1.1):
-    """A mean with its deviation; below the floor an arrow at the edge."""
-    if floor is not None and mean < floor:
-        at = ax.get_yaxis_transform()
-        ax.plot(0.03, row, marker=CARETLEFTBASE, color=role_colour("ink"), markersize=6, transform=at, clip_on=False)
-        return
-    edge = 1.4 if marker == "x" else 0
+def _dot(ax, mean, sd, row, left, marker="o", width=1.1):
+    """A mean with its deviation; left of the scale an arrow at the edge."""
+    if left is not None and mean < left:
+        return arrow(ax, row)
     ax.plot([mean - sd, mean + sd], [row, row], color=role_colour("soft"), linewidth=width)
-    ax.plot(mean, row, marker=marker, color=role_colour("ink"), markersize=5.5, markeredgewidth=edge)
+    ink, paper = role_colour("ink"), role_colour("paper")  # a rim of paper sets it off from the seeds' dots
+    rim = {"markeredgewidth": 1.4} if marker == "x" else {"markeredgewidth": 0.8, "markeredgecolor": paper}
+    ax.plot(mean, row, marker=marker, color=ink, markersize=6, **rim)
 
 
-def _strips(ax, scores, methods, digits, notes=None, floor=None):
+def _strips(ax, scores, methods, digits, notes=None, left=None):
     """A row per method: seeds as dots, mean with standard deviation, and these as numbers at the right."""
     rng = np.random.default_rng(0)
     for row, method in enumerate(methods):
@@ -279,9 +208,9 @@ def _strips(ax, scores, methods, digits, notes=None, floor=None):
             continue
         heights = row + rng.permutation(np.linspace(-0.26, 0.26, len(values))) if len(values) > 1 else [row]
         mean, sd = values.mean(), values.std(ddof=1) if len(values) > 1 else 0.0
-        if floor is None or mean >= floor:
+        if left is None or mean >= left:
             ax.scatter(values, heights, s=14, color=class_colour(4), alpha=0.65)
-        _dot(ax, mean, sd, row, floor, width=2)
+        _dot(ax, mean, sd, row, left, width=2)
         beside(ax, row, plus_minus((mean, sd) if len(values) > 1 else mean, digits), (notes or {}).get(method))
 
 
@@ -302,7 +231,8 @@ def _means(scores, titles, digits=4) -> str:
 
 
 def _seeds(scores) -> str:
-    return counted_range({len(runs) for _, runs in scores.groupby(["dataset", "method", "domain"])}, "seed")
+    runs = scores.groupby(["method", "dataset", "domain"]).size().drop("bayes", errors="ignore")  # it has no seeds
+    return counted_range(set(runs) or {1}, "seed")
 
 
 def _split(split) -> str:
