@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from press_notebooks import dataset, files, templates
 
-from kdlib.report import manifest, pipeline, plan, publish
+from kdlib.report import links, manifest, pipeline, plan, publish
 from kdlib.study import Study
 
 ODD = "-a 'b' {0}: $(touch kd) & .."  #: a name that a shell, an option parser or papermill might take for more
@@ -182,6 +182,16 @@ def test_names_that_cannot_be_folders_are_refused(tmp_path):
     assert [path.stem for path in good] == ["A", "e\u0301", "x.y"]
     assert len(refused) == 7 and all(reason.startswith("invalid: ") for reason in refused.values())
     assert "same folder as that of 'A.pkl'" in refused["a.pkl"]
+
+
+def test_the_summary_s_page_lists_every_dataset_also_one_without_a_report(tmp_path):
+    request = plan.Request(tmp_path, tmp_path / "out", tmp_path)
+    last = plan.summary_of(request, [], {}, b"")
+    listed = links.navigation(request, last, ["a"], {"index.pkl": "invalid: its name"})["reports"]
+    assert [(each["name"], each["href"], each["status"]) for each in listed] == [
+        ("a", None, ""), ("index.pkl", None, "invalid"),
+    ]  # fmt: skip
+    assert listed[1]["reason"] == "its name"
 
 
 def test_results_cannot_be_published_elsewhere(tmp_path):

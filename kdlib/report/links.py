@@ -12,8 +12,11 @@ from kdlib.report.plan import Request, Run
 from kdlib.study import Study
 
 
-def navigation(request: Request, run: Run, names: list[str]) -> dict:
-    """Where a page leads, up to the summary or from there to every report; its settings, and the command."""
+def navigation(request: Request, run: Run, names: list[str], refused: dict[str, str]) -> dict:
+    """Where a page leads, up to the summary or from there to every report; its settings, and the command.
+
+    refused: datasets that have no report, with reasons; the summary of a report lists them as well.
+    """
     links = {"up": None, "reports": [], "command": request.command}
     if run.name or names:  # the points of a sweep have no pages, and settings of their own
         links |= {"seeds": request.study.seeds, "epochs": request.study.epochs}
@@ -24,6 +27,9 @@ def navigation(request: Request, run: Run, names: list[str]) -> dict:
         there = manifest.last_good(record or None) is not None
         status = {"status": record.get("status", ""), "reason": record.get("reason", "")}
         links["reports"].append({"name": name, "href": quote(f"{name}/report.html") if there else None} | status)
+    for name, reason in refused.items() if names else ():
+        status, _, why = reason.partition(": ")
+        links["reports"].append({"name": name, "href": None, "status": status, "reason": why})
     return links
 
 

@@ -34,7 +34,7 @@ def bring_up_to_date(request: Request, runs: list[Run], refused: dict, summary: 
     refused: datasets that have no run, with reasons.
     """
     with publish.locked(request.out), contextlib.ExitStack() as stack:
-        press = _Press(request, runs, stack, stack.enter_context(display()))
+        press = _Press(request, runs, refused, stack, stack.enter_context(display()))
         press.execute([run for run in runs if press.is_due(run) and press.keeps_contract(run)])
         last = summary_of(request, [run.name for run in runs], refused, summary)
         press.execute([last] if press.is_due(last) else [])
@@ -48,8 +48,8 @@ def bring_up_to_date(request: Request, runs: list[Run], refused: dict, summary: 
 class _Press:
     """Executes due runs, on an engine that starts with the first of them, and publishes what they made."""
 
-    def __init__(self, request: Request, runs: list[Run], stack, display):
-        self.request, self.stack, self.display = request, stack, display
+    def __init__(self, request: Request, runs: list[Run], refused: dict, stack, display):
+        self.request, self.refused, self.stack, self.display = request, refused, stack, display
         self.pages = [run.name for run in runs if run.page]
         self.problems = {}
         self.unfit = {}  #: what is wrong with each dataset, by file; "" if nothing
@@ -113,7 +113,7 @@ class _Press:
             return
         folder = self.request.out / run.name
         record = manifest.read(folder)
-        links = navigation(self.request, run, self.pages)
+        links = self._links(run)
         if record is None or record["status"] != "ok" or _has_key(folder / run.page, manifest.page_key(links)):
             return
         from kdlib.report import html
@@ -142,8 +142,11 @@ class _Press:
     def _about(self, run: Run) -> dict:
         return {"name": run.title, "parameters": run.parameters, "hashes": run.hashes, "git": self.commit}
 
+    def _links(self, run: Run) -> dict:
+        return navigation(self.request, run, self.pages, self.refused)
+
     def _job(self, run: Run) -> Job:
-        links = navigation(self.request, run, self.pages) if run.page else None
+        links = self._links(run) if run.page else None
         return replace(run.job(self.request.timeout), record=self._about(run), links=links)
 
     def _publish_good(self, run, outcome, record) -> dict:
