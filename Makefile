@@ -79,7 +79,7 @@ data: ## the four datasets anew, in data/
 	$(python) -m kdlib.gaussians data
 
 lab: ## the notebooks, to explore
-	$(python) -m jupyter lab notebooks
+	$(python) -m jupyter lab --ServerApp.kernel_spec_manager_class=kdlib.report.kernel.ThisInterpreter notebooks
 
 open: ## the report, in the browser
 	@$(need_python); "$$PYTHON" -c 'import pathlib, sys, webbrowser; \

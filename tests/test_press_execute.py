@@ -1,9 +1,12 @@
 """One notebook, executed truthfully: every way in which a run is not good is told, with real kernels."""
 
+import importlib
 import json
 import os
+import re
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from press_notebooks import PARAMETERS, SEAL, WRITE, notebook
@@ -33,6 +36,14 @@ def test_good_run_returns_what_was_sealed_and_no_folder_of_this_machine():
     assert {event["of"] for event in events} == {7}
     assert "/kd-" not in outcome.notebook.decode() and "ipykernel_" not in outcome.notebook.decode()
     assert outcome.environment["versions"]["papermill"]
+
+
+def test_what_jupyterlab_starts_are_the_press_s_kernels():
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+    module, name = re.search(r"jupyter lab .*kernel_spec_manager_class=(\S+)\.(\w+)", makefile).groups()
+    specs = getattr(importlib.import_module(module), name)().get_all_specs()
+    assert {each["spec"]["argv"][0] for each in specs.values()} == {sys.executable}
+    assert all("--IPKernelApp.capture_fd_output=False" in each["spec"]["argv"] for each in specs.values())
 
 
 def test_a_training_is_heard_of_while_it_runs_and_leaves_no_trace():

@@ -32,7 +32,7 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: of TensorFlow, errors
 # Dask's workers set a trim threshold of 64 KiB, which kernels would inherit, and with it glibc maps every block over
 # 128 KiB anew: a quarter of the time of a training would go into that.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
