@@ -133,6 +133,12 @@ class Points:
         mine = self.slices(name).query("dataset == @dataset and method == @method")
         return mine["mean"].nunique() > 1
 
+    def setting(self, line) -> str:
+        """A point in words, without what changes nothing: `temperature 4, alpha 0.5`."""
+        return ", ".join(
+            f"{name} {_text(line[name])}" for name in self.moving if self.moves(line["dataset"], line["method"], name)
+        )
+
     @property
     def pairs(self) -> list[tuple[str, str]]:
         return list(combinations(self.moving, 2))
@@ -165,7 +171,7 @@ class Points:
         for line in self.best.to_dict("records"):
             dataset, method = line["dataset"], line["method"]
             row = {"dataset": dataset, "method": self.titles[method]}
-            row |= {n: _text(line[n]) if self.moves(dataset, method, n) else "–" for n in self.moving}
+            row |= {"setting": self.setting(line) or "–"}
             row |= {"where chosen": f"{line['chooses']:.4f}", "reported": plus_minus(line)}
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]

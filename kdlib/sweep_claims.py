@@ -31,8 +31,10 @@ def finding(points: Points) -> str:
         for method, rows in points.verdicts.groupby("method", sort=False):
             counts = [(int((rows["verdict"] == v).sum()), v) for v in (BETTER, WORSE)]
             counts.append((len(rows) - sum(n for n, _ in counts), "not shown to differ"))
-            said = ", ".join(f"{verdict} on {n}" for n, verdict in counts if n)
-            lines.append(f"*{points.titles[method]}*: {said} of {_count(len(rows), 'dataset')}")
+            said = ", ".join(f"{verdict} on {n}" for n, verdict in counts if n) + f" of {len(rows)} datasets"
+            if len(rows) == 1:
+                said = next(verdict for n, verdict in counts if n)
+            lines.append(f"*{points.titles[method]}*: {said}")
         head = f"**Each at its own best setting, against {points.titles[points.baseline]}**: {'; '.join(lines)}.\n\n"
     else:
         head = ""
@@ -43,11 +45,12 @@ def finding(points: Points) -> str:
         if line is not None and len(each) < MOST_LINES:
             each.append(f"- {literal(dataset)}: {_winner(points, line)}")
     left = points.best["dataset"].nunique() - len(each)
-    return head + "\n".join(each) + (f"\n- and {left} more, in the table" if left > 0 and each else "")
+    return head + "\n".join(each) + (f"\n- and {left} more, in [the table](#table-best)" if left > 0 and each else "")
 
 
 def _winner(points, line) -> str:
-    where = f"*{points.titles[line['method']]}* {setting(points, line)} is ahead where settings are chosen"
+    where_set = f"with {points.setting(line) or 'any setting'}"
+    where = f"*{points.titles[line['method']]}* {where_set} is ahead where settings are chosen"
     text = f"{where} ({line['chooses']:.4f}), and reaches **{plus_minus(line)}** where they are reported"
     if (line["dataset"], line["method"]) in points.verdicts.index:
         found = points.verdicts.loc[line["dataset"], line["method"]]
@@ -56,12 +59,6 @@ def _winner(points, line) -> str:
     if line["dataset"] in points.ceilings:
         text += f"; no method can exceed {points.ceilings[line['dataset']]:.4f}"
     return text + "."
-
-
-def setting(points: Points, line) -> str:
-    """A point in words, without what changes nothing: `with temperature 4, alpha 0.5`."""
-    said = [f"{n} {_text(line[n])}" for n in points.moving if points.moves(line["dataset"], line["method"], n)]
-    return f"with {', '.join(said)}" if said else "with any setting"
 
 
 def effect(points: Points, name: str) -> str:
@@ -74,11 +71,12 @@ def effect(points: Points, name: str) -> str:
     moved = [row for row in rows if row[0] > 0]
     still = [f"*{points.titles[m]}*" for m in points.titles if all(row[0] == 0 for row in rows if row[2] == m)]
     nothing = f" It changes nothing for {_and(still)}." if still else ""
+    head = f"**{name}** ([its lines](#figure-{anchor(name)}))"
     if not moved:
-        return f"**{name}** changes nothing."
+        return f"{head} changes nothing."
     span, dataset, method, low, high, _ = max(moved, key=lambda row: row[0])
     ends = " to ".join(f"{row['mean']:.4f} at {_text(row[name])}" for row in (low, high))
-    text = f"**{name}** moves *{points.titles[method]}* on {literal(dataset)} most: from {ends}, by {span:.4f}."
+    text = f"{head} moves *{points.titles[method]}* on {literal(dataset)} most: from {ends}, by {span:.4f}."
     open_ends = {values[0], values[-1]} - set(LIMITS.get(name, ()))
     edges = sum(row[5] in open_ends for row in moved)
     if len(values) > 2 and edges:
@@ -87,6 +85,11 @@ def effect(points: Points, name: str) -> str:
             "which it matters: values beyond may be better."
         )
     return text + nothing
+
+
+def anchor(*names: str) -> str:
+    """What the figure of some settings is called on the page: `batch-size-and-alpha`."""
+    return "-and-".join(name.replace("_", "-") for name in names)
 
 
 def _count(n, what) -> str:

@@ -102,7 +102,7 @@ def test_settings_are_chosen_on_one_split_and_reported_on_another(points):
     )
     assert points.verdicts.loc["a_b*", "kd"]["mean"] == pytest.approx(np.mean(values) - 0.92)
     table = points.best_table()
-    assert table.loc[table.method == "FFNN", ["temperature", "hidden"]].to_numpy().tolist() == [["–", "8-4"]]
+    assert table["setting"].tolist() == ["hidden 8-4", "temperature 2, hidden 8-4"], "what changes nothing is left out"
     assert table["over FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
 
 
@@ -128,7 +128,7 @@ def test_sentences_turn_with_the_numbers(points, tmp_path, monkeypatch):
     assert text.startswith("13 points on 2 datasets: *temperature* 2, 8, 16, 32; *hidden* 8, 8-4. ")
     assert "2 methods from 4 seeds. The same everywhere: alpha 0.5. " in text and "**7 failed**" in text
     text = sweep_claims.finding(points)
-    assert "*KD*: better on 1 of 1 dataset" in text
+    assert "against FFNN**: *KD*: better.\n" in text
     assert r"a\_b\*: *KD* with temperature 2, hidden 8-4 is ahead where settings are chosen (0.9513)" in text
     assert "and reaches **0.9273 ± 0.0012** where they are reported, +0.0073" in text
     text = sweep_claims.effect(points, "temperature")
@@ -136,7 +136,7 @@ def test_sentences_turn_with_the_numbers(points, tmp_path, monkeypatch):
     assert "at an open end of the list in 1 of 1 case in" in text and "It changes nothing for *FFNN*." in text
     monkeypatch.setitem(sweep_claims.LIMITS, "temperature", (2,))
     assert "open end" not in sweep_claims.effect(points, "temperature")
-    assert "moves *FFNN*" in sweep_claims.effect(points, "hidden")
+    assert "**hidden** ([its lines](#figure-hidden)) moves *FFNN*" in sweep_claims.effect(points, "hidden")
     assert sweep_claims.what_ran(sweep.Points(tmp_path)).startswith("There are no points here")
 
 
