@@ -127,7 +127,7 @@ def _name(name: str) -> str:
 def _png(fig) -> tuple[str, int, int]:
     """A figure as PNG in base64, and its width and height on the page; closes it.
 
-    Of 256 colours, which the eye does not tell from all and which are a quarter of the bytes; the paper's own is among
+    Of 256 colours, which the eye does not tell from all and which are a third of the bytes; the paper's own is among
     them, or a faint box would show on the page. The same figure is the same bytes.
     """
     from matplotlib import pyplot  # only a notebook that draws pays for these
@@ -138,7 +138,7 @@ def _png(fig) -> tuple[str, int, int]:
     pyplot.close(fig)
     with Image.open(drawn) as image:
         image = image.convert("RGB")
-        colours = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        colours = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         palette, paper = colours.getpalette(), 3 * colours.getpixel((0, 0))
         palette[paper : paper + 3] = image.getpixel((0, 0))
         colours.putpalette(palette)
