@@ -179,7 +179,7 @@ def kd_mean_logits(problem: Problem) -> Trained:
 
 @method("KD, weighted by entropy", several=True)
 def kd_entropy(problem: Problem) -> Trained:
-    """Teachers weigh more where they are surer: weights softmax(-entropy) per sample."""
+    """Teachers weigh more where they are surer: per sample, the softmax of minus their entropies."""
 
     def target(x, d=None):
         logits = problem.teacher_logits(x)
@@ -201,7 +201,7 @@ def kd_confidence(problem: Problem) -> Trained:
 
 @method("KD, gated", several=True)
 def kd_gated(problem: Problem) -> Trained:
-    """Taught by sum_k P(k | x) T_k(x), with P(k | x) from the domain head of the two-headed network."""
+    """Taught by all teachers, each weighed by P(k | x) from the domain head of the two-headed network."""
 
     def target(x, d=None):
         return distillation.mixture(problem.teacher_logits(x), problem.gate(x))

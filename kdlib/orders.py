@@ -139,10 +139,10 @@ def intervals(values: pd.DataFrame, column: str, *by: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high"])
 
 
-def text(values) -> str:
+def text(values, digits: int = 4) -> str:
     """`0.9812 [0.9801, 0.9820]`: mean and interval; a lone value has none."""
-    low, high = interval(values)
-    return f"{np.mean(values):.4f}" + ("" if np.isnan(low) else f" [{low:.4f}, {high:.4f}]")
+    mean, low, high = (f"{value:.{digits}f}" for value in (np.mean(values), *interval(values)))
+    return f"{mean} [{low}, {high}]" if len(values) > 1 else mean
 
 
 def at_the_end(results: pd.DataFrame) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def forest(results: pd.DataFrame) -> pd.DataFrame:
 def table(results: pd.DataFrame) -> pd.DataFrame:
     """Forgetting per order and domain: mean and interval over seeds, a column per method."""
     each = by_domain(results).dropna()
-    cells = each.groupby(["order", "domain", "method"])["forgotten"].agg(text).unstack("method")
+    cells = each.groupby(["order", "domain", "method"])["forgotten"].agg(text, digits=3).unstack("method")
     return cells[[key for key in TITLES if key in cells]].rename(columns=TITLES).rename_axis(columns=None)
 
 

@@ -116,11 +116,10 @@ class Reports:
 
     @property
     def status(self) -> pd.DataFrame:
-        """One row per dataset: status, reason and seconds."""
+        """One row per dataset: status, reason if any run has one, and seconds."""
         rows = {name: [m["status"], m["reason"], m["seconds"]] for name, m in self.manifests.items()}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"]).rename_axis(
-            "dataset"
-        )
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"])
+        return (table if table["reason"].any() else table.drop(columns="reason")).rename_axis("dataset")
 
     def methods(self, name: str) -> pd.DataFrame:
         """A dataset's methods by name: title, what each spent, whether it is told the domain."""

@@ -75,8 +75,8 @@ def reproduced(runs: Reports) -> str:
     holds = "**reproduces**" if table["distance"].max() <= NEAR else "**does not reproduce**"
     return (
         f"What the original does not tell: of all settings tried, T = {first.temperature:g}, α = {first.alpha:g} and "
-        f"{first.epochs:g} epochs come nearest to its accuracies on all {len(table)} datasets at once. That setting "
-        f"{holds} all within {NEAR:g}: the farthest is {worst}, {table['distance'].max():.4f} away."
+        f"{first.epochs:g} epochs come nearest to its accuracies on all datasets at once. That setting "
+        f"{holds} them all within {NEAR:g}: the farthest is {worst}, {table['distance'].max():.4f} away."
     )
 
 
@@ -87,8 +87,8 @@ def controls(runs: Reports) -> pd.DataFrame:
         methods = runs.study(name, "controls", "methods.csv").set_index("method")
         table = claims.comparison(frame.astype({"domain": str}), methods, baseline="kd_best")
         columns[name] = {
-            f"{cause} ({methods.loc[control, 'title']})": f"{-row['difference']:+.4f}, "
-            + ("supported" if row["verdict"] == claims.WORSE else "not supported")
+            f"{cause} ({methods.loc[control, 'title']})": f"{-row['difference']:+.4f} "
+            + ("supported" if row["verdict"] == claims.WORSE else "not\N{NO-BREAK SPACE}supported")
             for control, cause in claims.CAUSES.items()
             if control in table.index
             for row in [table.loc[control]]

@@ -9,10 +9,18 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from kdlib.claims import CEILINGS, PUBLISHED, STORY, against, change, comparison, counted_seeds, reported
+from kdlib.claims import CEILINGS, PUBLISHED, STORY, change, comparison, counted_seeds, reported
 from kdlib.results import MOST, Reports, means
 from kdlib.show import literal
 from kdlib.statistics import BETTER, NEITHER, WORSE
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+STUDENTS = {
+    "kd_best": "taught by **kernel machines**, one per domain,",
+    "kd_gated": "taught by each domain's network, **weighed by how probable its domain is**,",
+    "kd_routed": "built with the original's **faults mended**, each sample taught by its own domain's network,",
+    "kd_original": "built **as in the original**",
+}  #: by method, what the answer calls it
 
 
 @cache
@@ -22,26 +30,22 @@ def comparisons(runs: Reports) -> dict[str, pd.DataFrame]:
 
 
 def overview(runs: Reports) -> str:
-    """All datasets in a paragraph: the answer to the report's question."""
+    """The answer to the report's question: a verdict, and how each kind of student does over all datasets."""
     if not runs.good:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
     tables = comparisons(runs)
     won = any(table["verdict"][name] == BETTER for table in tables.values() for name in table.index if name in STORY)
-    sentences = [
-        "**Distillation can win.**" if won else "**Distillation is not shown to win.**",
-        _across(tables, "kd_best", "A student taught by **kernel machines**, one per domain,"),
-        _across(tables, "kd_original", "A student built **as in the original**"),
-        _across(
-            tables, "kd_routed", "With the original's **faults mended**, each sample taught by its domain's network, it"
-        ),
-        _across(tables, "kd_gated", "Taught by those networks **weighed by how probable their domain is**, it"),
-    ]
+    verdict = "**Distillation can win.**" if won else "**Distillation is not shown to win.**"
     seeds = sorted({int(table["seeds"].max()) for table in tables.values()})
-    gaps = "; [the chart](#figure-gaps) shows what each leaves to the best possible" if ceilings(runs) else ""
-    return " ".join(filter(None, sentences)) + (
-        " Differences, in percentage points of accuracy, are to a network trained directly on all domains, "
-        f"in pairs over {counted_seeds(*seeds)}{gaps}."
-    )
+    students = [_across(tables, name, who) for name, who in STUDENTS.items()]
+    lines = [
+        f"{verdict} Against a network trained directly on all domains, in percentage points of accuracy, in pairs "
+        f"over {counted_seeds(*seeds)}, a student\n",
+        *(f"- {student}" for student in students if student),
+    ]
+    if ceilings(runs.first()):
+        lines += ["", "[The chart](#figure-gaps) shows what each leaves to the best possible."]
+    return "\n".join(lines)
 
 
 def many(runs: Reports) -> bool:
@@ -93,7 +97,7 @@ def _across(tables, name, subject) -> str:
 
 
 def gate(runs: Reports) -> str:
-    """What the learned gate is worth: `kd_gated` against `kd_routed`, both taught by networks."""
+    """What the learned gate is worth: `kd_gated` against `kd_routed`, both taught by networks, in percentage points."""
     tables = {}
     for name in runs.good:
         results, methods = runs.of(name), runs.methods(name)
@@ -103,7 +107,8 @@ def gate(runs: Reports) -> str:
     said = _across(tables, "kd_gated", "Against the routed student, the one taught through the **gate**")
     if many(runs):
         return said
-    each = "\n".join(f"- {literal(name)}: {against(table.loc['kd_gated'])}." for name, table in tables.items())
+    rows = {name: table.loc["kd_gated"] for name, table in tables.items()}
+    each = "\n".join(f"- {literal(name)}: **{row['verdict']}**, {_points(row)}." for name, row in rows.items())
     return f"{said}\n\n{each}" if said else ""
 
 
@@ -124,6 +129,11 @@ def results_table(runs: Reports) -> pd.DataFrame:
             rows[name][f"{title}, difference"] = f"{ours[method][0] - published[title][0]:+.4f}" if there else "–"
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
     return table[[*(column for column in table.columns if column != "run"), *(["run"] if "run" in table else [])]]
+
+
+def originals(runs: Reports) -> list[str]:
+    """The datasets that are the original's."""
+    return [name for name in runs.good if runs.distance(name) in PUBLISHED]
 
 
 def accuracy_table(runs: Reports) -> pd.DataFrame:
@@ -161,11 +171,10 @@ def drawn(runs: Reports) -> dict[str, str]:
 def verdicts(runs: Reports) -> pd.DataFrame:
     """Difference to FFNN in percentage points, interval and verdict of every method (rows) on each dataset, as text."""
 
-    def brief(row) -> str:
-        low, high, mean = (100 * row[key] for key in ("low", "high", "difference"))
-        return f"{change(mean, low, high, digits=2)} {row['verdict']}"
-
-    columns = {name: table.apply(brief, axis=1) for name, table in comparisons(runs).items()}
+    columns = {
+        name: table.apply(lambda row: f"{_points(row)} {row['verdict'].replace(' ', NO_BREAK)}", axis=1)
+        for name, table in comparisons(runs).items()
+    }
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
 
 
@@ -204,6 +213,11 @@ def all_rungs(runs: Reports) -> pd.DataFrame:
 def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
     """Mean and sd of each method's accuracy on each dataset's reported split."""
     return {name: means(runs.of(name), split=reported(runs.of(name))) for name in runs.good}
+
+
+def _points(row) -> str:
+    """A row of a `comparison`: its difference and interval in percentage points."""
+    return change(*(100 * row[key] for key in ("difference", "low", "high")), digits=2)
 
 
 def _pair(pair) -> str:

@@ -164,11 +164,11 @@ def sentence(frame: pd.DataFrame) -> str:
     enough = taught.index[taught >= direct]
     text = (
         f"**{METHODS['kd_best'].title} is clearly ahead in {ahead} of {len(found)} cells and clearly behind in "
-        f"{behind}**; the difference goes from {_cell(found, worst)} to {_cell(found, best)}. Averaged over widths it "
-        f"is {by_share.iloc[0]:+.4f} with {gain.index[0]:.0%} of the labels and {by_share.iloc[-1]:+.4f} with all: "
-        f"distillation helps {_more(by_share)} where labels are few. Averaged over labels it is "
-        f"{by_width.iloc[0]:+.4f} at width {gain.columns[0]} and {by_width.iloc[-1]:+.4f} at {widest}: it helps "
-        f"{_more(by_width)} where the student is small."
+        f"{behind or 'none'}**; the difference goes from {_cell(found, worst)} to {_cell(found, best)}. "
+        f"Averaged over widths it is {by_share.iloc[0]:+.4f} with {gain.index[0]:.0%} of the labels and "
+        f"{by_share.iloc[-1]:+.4f} with all: distillation helps {_more(by_share)} where labels are few. "
+        f"Averaged over labels it is {by_width.iloc[0]:+.4f} at width {gain.columns[0]} and "
+        f"{by_width.iloc[-1]:+.4f} at {widest}: it helps {_more(by_width)} where the student is small."
     )
     if len(enough):
         return text + (

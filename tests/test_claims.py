@@ -11,7 +11,7 @@ from kdlib.gaussians import DISTANCES
 
 TITLES = {
     "ffnn": "FFNN", "teachers": "Teachers", "kd_original": "KD, as in the original", "kd_routed": "KD, routed",
-    "kd_best": "KD, kernel teachers", "bayes": "Bayes",
+    "kd_gated": "KD, gated", "kd_best": "KD, kernel teachers", "bayes": "Bayes",
 }  # fmt: skip
 METHODS = pd.DataFrame(
     {"title": TITLES, "updates": 1, "told the domain": {name: name == "teachers" for name in TITLES}}
@@ -96,7 +96,7 @@ def test_without_a_known_law_there_is_no_gap():
 def test_an_explanation_is_supported_only_if_mending_it_alone_gains():
     text = claims.explanations(climbed(mixed=0.08, selected=0.0))
     everything, _, order, selection, both = text.split("\n")
-    assert "everything gains +0.11" in everything
+    assert f"everything gains +0.1100 of accuracy, over {SEEDS} seeds. Each" in everything
     assert "order" in order and "**supported**" in order and "+0.08" in order
     assert "selection" in selection and "**not supported**" in selection
     assert "**supported**" in both
@@ -123,6 +123,13 @@ def test_the_biggest_step_is_named():
     assert "*soft term times T²*: +0.01" in claims.biggest_step(climbed(few=0.0))
 
 
+def test_what_is_a_mean_over_datasets_says_so():
+    one, two = climbed(), pd.concat([climbed().assign(dataset=name) for name in "ab"])
+    for said in (claims.explanations, claims.biggest_step):
+        assert "datasets" not in said(one) and "(mean of 2 datasets)" in said(two)
+    assert claims.ladder(two)[["dataset", "seeds"]].drop_duplicates().to_numpy().tolist() == [["a", 12], ["b", 12]]
+
+
 def test_the_overview_counts_datasets(tmp_path):
     publish(tmp_path, "a", made_up(USUAL))
     publish(tmp_path, "b", made_up(USUAL | {"kd_original": 0.99, "kd_best": 0.97}))
@@ -131,8 +138,10 @@ def test_the_overview_counts_datasets(tmp_path):
     assert text.startswith("**Distillation can win.**")
     assert "built **as in the original** is better on 1 of 2 datasets, worse on 1 (" in text
     assert "**kernel machines**, one per domain, is better on 1 of 2 datasets, worse on 1 (" in text
-    assert "**faults mended**" in text and "network, it is not shown to differ on both datasets (" in text
-    assert f"{SEEDS} seeds; [the chart](#figure-gaps)" in text
+    assert "**faults mended**" in text and "network, is not shown to differ on both datasets (" in text
+    first, _, *students, _, last = text.split("\n")
+    assert first.endswith(f"in pairs over {SEEDS} seeds, a student") and last.startswith("[The chart](#figure-gaps)")
+    assert len(students) == 3 and all(line.startswith("- ") for line in students)
 
 
 def test_of_many_datasets_there_are_counts_and_the_first_are_drawn(tmp_path):
@@ -191,6 +200,23 @@ def test_the_original_stands_beside_ours_only_where_it_is_the_same_data(tmp_path
     assert float(table.loc["data_d1.0", "KD, difference"]) == pytest.approx(ours - 0.8373, abs=1e-4)
     assert table.loc["other", "KD, original"] == table.loc["other", "KD, difference"] == "–"
     assert "run" not in table, "with nothing broken there is nothing to say of it"
+    assert summary.originals(results.Reports(tmp_path)) == ["data_d1.0"]
+
+
+def test_reasons_are_listed_only_where_a_run_has_one(tmp_path):
+    publish(tmp_path, "a", made_up(USUAL))
+    assert list(results.Reports(tmp_path).status) == ["status", "seconds"]
+    publish(tmp_path, "b", status="failed", reason="boom")
+    assert results.Reports(tmp_path).status["reason"].tolist() == ["", "boom"]
+
+
+def test_the_gate_and_the_verdicts_are_in_percentage_points(tmp_path):
+    publish(tmp_path, "a", made_up(USUAL | {"kd_gated": 0.985}))
+    runs = results.Reports(tmp_path)
+    said, _, each = summary.gate(runs).split("\n")
+    assert "is better on the dataset (+0.50 points)" in said and each.startswith("- a: **better**, +0.50 [+0.4")
+    cell = summary.verdicts(runs).loc["KD, routed", "a"]
+    assert cell.startswith("+0.00 [") and cell.endswith(" no\N{NO-BREAK SPACE}difference\N{NO-BREAK SPACE}shown")
 
 
 def test_the_best_is_marked_among_students_only(tmp_path):

@@ -119,8 +119,8 @@ def test_a_control_that_does_as_well_takes_its_cause_away(folder):
         put(folder, name, "controls", results=frame, methods=methods.assign(title=methods["method"].str.upper()))
     (row,) = studies.controls(Reports(folder)).itertuples()
     assert "more points" in row.Index and "FFNN_NOISY" in row.Index
-    assert row[1] == "+0.0150, supported"
-    assert row[2].endswith("not supported")
+    assert row[1] == "+0.0150 supported"
+    assert row[2].endswith("not\N{NO-BREAK SPACE}supported")
 
 
 def test_draws_are_judged_over_draws(folder):

@@ -83,7 +83,7 @@ def made_up(gain):
 
 def test_sentences_turn_with_the_numbers():
     text = when.sentence(made_up(lambda f, w: 0.1 * (1 - f) + 0.04 / w))
-    assert "clearly ahead in 36 of 36 cells and clearly behind in 0" in text
+    assert "clearly ahead in 36 of 36 cells and clearly behind in none" in text
     assert "helps more where labels are few" in text and "helps more where the student is small" in text
     assert "reaches with 2% of the labels" in text or "reaches with 5% of the labels" in text
     text = when.sentence(made_up(lambda f, w: -0.1 * (1 - f) - 0.04 / w))
