@@ -6,8 +6,9 @@ domain, metric, value; `titles` is a dict {method: title} of the methods to draw
 name). Leaves out animation and interaction.
 """
 
-from kdlib.plots.comparisons import forest, heat_map, ladder, reliability, spread
+from kdlib.plots.comparisons import forest, ladder, reliability, spread
 from kdlib.plots.curves import learning_curves
+from kdlib.plots.heat import heat_map
 from kdlib.plots.looks import Plot
 from kdlib.plots.maps import boundaries, boundary_grid
 from kdlib.plots.points import scatter, scatters
