@@ -104,7 +104,7 @@ def explanations(rungs: pd.DataFrame) -> str:
         "both": "Both together",
     }
     lines = [
-        f"In the original's student, mending everything gains {whole:+.4f} of accuracy, over "
+        f"In the original's student, mending everything changes the accuracy by {whole:+.4f}, over "
         f"{counted_seeds(climbed['seed'].nunique())}{_of_all(rungs)}. Each explanation, mended alone, over "
         f"{counted_seeds(len(tried))}:\n"
     ]

@@ -96,7 +96,7 @@ def test_without_a_known_law_there_is_no_gap():
 def test_an_explanation_is_supported_only_if_mending_it_alone_gains():
     text = claims.explanations(climbed(mixed=0.08, selected=0.0))
     everything, _, order, selection, both = text.split("\n")
-    assert f"everything gains +0.1100 of accuracy, over {SEEDS} seeds. Each" in everything
+    assert f"everything changes the accuracy by +0.1100, over {SEEDS} seeds. Each" in everything
     assert "order" in order and "**supported**" in order and "+0.08" in order
     assert "selection" in selection and "**not supported**" in selection
     assert "**supported**" in both
