@@ -114,7 +114,7 @@ def draws(runs: Reports) -> pd.DataFrame:
 
 
 def searched(runs: Reports) -> pd.DataFrame:
-    """What the search gains each method over the study's settings, and students over FFNN when both are searched."""
+    """What the search gains each method, and students over FFNN when both are searched, in percentage points."""
     tables = _found(runs, "search")
     if not tables:
         return pd.DataFrame()
@@ -124,7 +124,7 @@ def searched(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         rows = {f"{title}: chosen less study's own": row for title, row in search.gains(frame).iterrows()}
         rows |= {f"{title} less FFNN, both chosen": row for title, row in search.students(frame).iterrows()}
-        columns[name] = {label: claims.change(row["mean"], row.low, row.high) for label, row in rows.items()}
+        columns[name] = {label: claims.change(*(100 * row[search.FOUND]), digits=2) for label, row in rows.items()}
     return pd.DataFrame(columns).rename_axis("difference")
 
 

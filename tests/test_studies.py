@@ -156,8 +156,8 @@ def test_the_search_the_labels_and_the_orders_have_their_tables(folder):
         search_reported=pd.DataFrame(rows, columns=["method", "settings", "seed", "accuracy"]),
     )
     table = studies.searched(Reports(folder))[NAMES[0]]
-    assert table["FFNN: chosen less study's own"].startswith("+0.0050")
-    assert table["KD, kernel teachers less FFNN, both chosen"].startswith("+0.0050")
+    assert table["FFNN: chosen less study's own"].startswith("+0.50 [")
+    assert table["KD, kernel teachers less FFNN, both chosen"].startswith("+0.50 [")
 
     cells = product((0.02, 1.0), (2, 64), ("ffnn", "kd_best"), range(SEEDS))
     rows = [[f, w, m, s, 0.9 + 0.05 * (m == "kd_best") * (f < 1) + 0.001 * s * (m == "ffnn")] for f, w, m, s in cells]
