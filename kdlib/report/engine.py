@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import signal
-import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 from distributed import Client, LocalCluster
 from distributed.utils import silence_logging_cmgr
 
+from kdlib.report import scratch
 from kdlib.report.plan import RequestError
 
 DASK = {
@@ -38,7 +38,7 @@ def engine(jobs: int, scheduler: str | None = None, dashboard: bool = False):
         with dask.config.set(DASK), silence_logging_cmgr(logging.CRITICAL), _connected(scheduler) as client:
             yield client
         return
-    with tempfile.TemporaryDirectory(prefix="kd-") as scratch, dask.config.set(DASK, temporary_directory=scratch):
+    with scratch.folder() as private, dask.config.set(DASK, temporary_directory=private):
         cluster = None
         try:
             with _terminal_signals_ignored():
@@ -51,16 +51,16 @@ def engine(jobs: int, scheduler: str | None = None, dashboard: bool = False):
                     # An address of None would still take port 8787.
                     scheduler_kwargs={"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"},
                     memory_limit=0,  # the work is in the kernels, which it would not count
-                    env={"TMPDIR": scratch},  # what a killed worker leaves goes with it
+                    env={"TMPDIR": private},  # what a killed worker leaves goes with it
                     silence_logs=logging.CRITICAL,
                 )
             with Client(cluster, set_as_default=False) as client:
                 yield client
         finally:
-            _end_kernels(scratch)  # of an interrupted run: else a worker would wait for its notebook
+            _end_kernels(private)  # of an interrupted run: else a worker would wait for its notebook
             if cluster is not None:
                 cluster.close(timeout=10)
-            _end_kernels(scratch)  # one that was just being started
+            _end_kernels(private)  # one that was just being started
 
 
 def _connected(scheduler: str) -> Client:
@@ -104,12 +104,12 @@ def _terminal_signals_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def _end_kernels(scratch: str) -> None:
-    """Kills every kernel whose connection file lies in `scratch`, with all that it started."""
+def _end_kernels(private: str) -> None:
+    """Kills every kernel whose connection file lies in `private`, with all that it started."""
     killed = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
-            if any(argument.startswith(scratch) for argument in process.cmdline()):
+            if any(argument.startswith(private) for argument in process.cmdline()):
                 os.killpg(process.pid, signal.SIGKILL)  # a kernel leads a group of its own
                 killed.append(process)
     psutil.wait_procs(killed, timeout=2)
