@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import dask
 import psutil
 from distributed import Client, LocalCluster
 from distributed.utils import silence_logging_cmgr
+from distributed.versions import VersionMismatchWarning
 
 from kdlib.report import scratch
 from kdlib.report.plan import RequestError
@@ -73,7 +75,9 @@ def _connected(scheduler: str) -> Client:
     try:
         if not address.startswith(("tcp://", "tls://")):
             raise OSError("neither tcp:// nor tls://")
-        return Client(address, set_as_default=False, timeout="10s")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # `workers` compares more, and in one line
+            return Client(address, set_as_default=False, timeout="10s")
     except OSError as error:
         raise RequestError(
             f"scheduler: expected the address of one that runs, as tcp://host:port, got {address!r}: {error}"
