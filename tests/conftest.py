@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,29 @@ def report(report_data, tmp_path_factory):
     assert "broken" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)  # a killed worker may not be quite gone
+
+
+def fill(disk, left=0):
+    """Fills a disk until so many bytes are left, in pages."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"0" * 512):
+            pass
+    os.truncate(path, path.stat().st_size - left)

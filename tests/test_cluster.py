@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 from cluster import Cluster, Network, end, kernels_of, until
+from conftest import fill
 from distributed import Client
 from press_notebooks import EXPERIMENT, dataset, notebook, templates
 
@@ -123,6 +124,17 @@ def test_the_run_of_a_killed_worker_is_repeated_elsewhere(study, cluster):
     _, said = driver.communicate(timeout=60)
     assert (driver.returncode, said) == (0, "")
     assert study.files("repeated") == study.files("local")
+
+
+def test_a_worker_without_room_is_left_out_and_its_run_repeated_elsewhere(study, cluster, small_disk):
+    full = cluster.worker(TMPDIR=str(small_disk))
+    fill(small_disk, left=4096)  # or Python would take another place for temporary files
+    done = study.run("room", f"--scheduler={cluster.file}")
+    end([full])
+    assert (done.returncode, done.stderr) == (0, ""), cluster.said()
+    line = rf"worker tcp://127.0.0.1:\d+ cannot hold a run: {small_disk}: .*No space left on device.*; it is left out"
+    assert len(re.findall(line, done.stdout)) == 1, done.stdout
+    assert study.files("room") == study.files("local")
 
 
 def test_a_lost_scheduler_is_told_and_the_next_run_does_the_rest(study, tmp_path):

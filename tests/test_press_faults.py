@@ -4,34 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from conftest import fill
 from press_notebooks import WRITE, dataset, files, notebook, templates
 
-from kdlib.report import dispatch, engine, publish, workers
+from kdlib.report import dispatch, engine, publish, scratch, workers
 from kdlib.report.execute import Job
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 200 KB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("a small disk needs the right to mount one")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+from kdlib.report.plan import RequestError
 
 
 def test_a_full_or_read_only_disk_is_told_and_leaves_the_last_good_report_as_it_was(tmp_path, small_disk):
@@ -53,9 +39,7 @@ def test_a_full_or_read_only_disk_is_told_and_leaves_the_last_good_report_as_it_
     assert done.stderr.startswith("error: out: cannot write to") and done.stderr.count("\n") == 1
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     (tmp_path / "b").rename(tmp_path / "data" / "b.pkl")
-    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
-        while filler.write(b"0" * 512):
-            pass
+    fill(small_disk)
     done = run(2)
     assert done.returncode == 1
     assert "a: failed: out: cannot write to" in done.stderr and "No space left on device" in done.stderr
@@ -125,13 +109,32 @@ def test_a_killed_report_leaves_no_process_and_the_next_one_does_the_rest(tmp_pa
     assert set(before) == {
         f"quick/{file}" for file in ("manifest.json", "notebook.ipynb", "report.html", "results.csv")
     }
-    done = subprocess.run(
-        COMMAND, cwd=tmp_path, env=os.environ | {"SLOW": "0"}, capture_output=True, text=True, timeout=60
-    )
+    (left,) = tmp_path.glob("kd-*")
+    os.utime(left / scratch.OWNER, (0, 0))
+    environment = os.environ | {"SLOW": "0", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(COMMAND, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("slow: due, never run\n") and "quick" not in done.stdout
     after = files(tmp_path / "out")
     assert before.items() <= after.items() and {"slow/report.html", "index.html"} <= after.keys()
+    assert not list(tmp_path.glob("kd-*"))
+
+
+def test_a_private_folder_goes_with_the_next_one_if_nobody_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = {"kd-young", "kd-without", "another", "kd-link"}
+    for name in ("kd-left", *kept - {"kd-link"}):
+        (tmp_path / name / "k").mkdir(parents=True)
+        if name != "kd-without":
+            (tmp_path / name / scratch.OWNER).touch()
+    (tmp_path / "kd-link").symlink_to(tmp_path / "another")
+    with scratch.folder() as held:
+        for owner in tmp_path.glob(f"*/{scratch.OWNER}"):
+            os.utime(owner, (0, 0))
+        (tmp_path / "kd-young" / scratch.OWNER).touch()
+        with scratch.folder() as mine:
+            assert {path.name for path in tmp_path.iterdir()} == kept | {Path(held).name, Path(mine).name}
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def test_a_report_whose_reader_has_gone_is_made_all_the_same(tmp_path):
@@ -162,6 +165,19 @@ def test_a_run_that_loses_its_worker_three_times_is_given_up_and_takes_no_other_
     assert len(begun) == 3 and ended["first"].status == "died"
     assert ended["first"].reason.startswith("its worker was lost 3 times, the last at tcp://127.0.0.1:")
     assert (ended["second"].status, ended["second"].reason) == ("ok", "")
+
+
+def test_a_machine_without_room_for_a_run_is_told_at_once(small_disk, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    jobs = [Job(name, notebook(WRITE), {"dataset": "inputs/a", "seeds": 1}, {"a": b"0" * 50_000}) for name in "ab"]
+    with engine.engine(2) as client:
+        fill(small_disk, left=20_000)
+        said = []
+        crew = workers.Crew(client, said.append)
+        with pytest.raises(RequestError, match=r"this machine cannot hold a run \(tcp.* No space left on device"):
+            list(dispatch.run(crew, jobs, print))
+        assert len(said) == 2 and all(line.endswith("No space left on device; it is left out") for line in said), said
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
 def test_one_writer_at_a_time_and_its_lock_dies_with_it(tmp_path):

@@ -2,12 +2,13 @@
 
 A task takes bytes and returns bytes, so that machines need share no disk; only the driver publishes. It holds the
 queue: a worker has as many runs as it has threads, and what waits is nowhere but here. A run whose worker is lost
-is repeated, twice at most, since a machine that is switched off says nothing about the run; a kernel that dies is
-the run's own end. A run that nobody waits for any more, because its driver was interrupted, killed or cut off,
-ends its kernel in a second or two.
+is repeated, twice at most, since a machine that is switched off says nothing about the run, nor does one that had
+no room for it; a kernel that dies is the run's own end. A run that nobody waits for any more, because its driver was
+interrupted, killed or cut off, ends its kernel in a second or two.
 """
 
 import queue
+import tempfile
 import uuid
 from collections import Counter, deque
 from concurrent.futures import CancelledError
@@ -18,7 +19,7 @@ from kdlib.report.execute import Job, Outcome, execute
 from kdlib.report.plan import RequestError
 from kdlib.report.workers import Crew
 
-TRIES = 3  #: of a run whose worker is lost
+TRIES = 3  #: of a run whose worker is lost, or cannot hold it
 LOOK = 2.0  #: seconds between two looks at the workers, while nothing ends
 
 
@@ -96,14 +97,23 @@ class _Dispatch:
         if not lost and future.status != "error":
             raise CancelledError
         error = None if lost else future.exception()
-        if not lost and not isinstance(error, KilledWorker):
-            return Outcome("died", f"its worker could not run it: {type(error).__name__}: {error}")
+        match error:
+            case None:
+                reason = f"its worker was lost {TRIES} times"
+            case KilledWorker():
+                reason = f"its worker was lost {TRIES} times, the last at {error.last_worker.address}"
+            case CannotHold():
+                self.crew.leave_out(*error.args)
+                reason = "none of {} workers could hold it; the last, {}: {}".format(TRIES, *error.args)
+            case _:
+                return Outcome("died", f"its worker could not run it: {type(error).__name__}: {error}")
         if not future.done():
             self.client.cancel([future], force=True)
-        if max(self.sent[name], self.begun[name]) < TRIES:
-            return None
-        last = f", the last at {error.last_worker.address}" if error else ""
-        return Outcome("died", f"its worker was lost {TRIES} times{last}")
+        return None if max(self.sent[name], self.begun[name]) < TRIES else Outcome("died", reason)
+
+
+class CannotHold(Exception):
+    """A run could not begin, for its machine's own reasons; args are the worker's address and why."""
 
 
 def _on_worker(job: Job, topic: str) -> Outcome:
@@ -114,7 +124,10 @@ def _on_worker(job: Job, topic: str) -> Outcome:
         task = worker.state.tasks.get(key)
         return task is not None and task.state == "executing" and worker.status in ALIVE
 
-    return execute(job, lambda event: worker.log_event(topic, event), wanted)
+    try:
+        return execute(job, lambda event: worker.log_event(topic, event), wanted)
+    except OSError as error:
+        raise CannotHold(worker.address, f"{tempfile.gettempdir()}: {error}") from None
 
 
 ALIVE = Status.running, Status.paused, Status.closing_gracefully

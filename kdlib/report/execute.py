@@ -66,7 +66,7 @@ class RunError(Exception):
 
 
 def execute(job: Job, progress=lambda event: None, wanted=lambda: True) -> Outcome:
-    """Runs a job in a private folder; never raises for what the notebook does.
+    """Runs a job in a private folder; never raises for what the notebook does, but OSError if it could not begin.
 
     `progress` is called with a dict: at the start of every cell name, cell, of, heading, seconds; in a training name,
     task, epoch, epochs. `wanted` is asked every second: once it says no, the kernel is killed, and the outcome is for
@@ -144,12 +144,17 @@ def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
     except papermill.PapermillExecutionError as error:
         raise RunError("failed", f"{timer.where()}: {error.ename}: {error.evalue}") from None
     except Exception as error:  # papermill and nbclient raise many kinds; each means that the run is not good
+        if not timer.began and (isinstance(error, OSError) or not ending.get("alive", True)):
+            raise OSError(f"{error}{_last_words(folder)}") from error  # the machine's own: a kernel could not start
         status = "failed" if timer.began else "died"
         raise RunError(status, f"{timer.where()}: {type(error).__name__}: {error}") from error
     _check_cells(holder["nb"], timer)
     if not ending.get("alive"):
         raise RunError("died", f"the kernel died after the last cell ({_ended(ending)})")
-    return sealed_files(folder / "results")
+    try:
+        return sealed_files(folder / "results")
+    except OSError as error:  # the notebook may have closed them
+        raise RunError("failed", f"results: cannot be read: {error}") from None
 
 
 def _check_cells(nb, timer):

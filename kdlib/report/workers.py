@@ -1,7 +1,8 @@
 """Which workers of a cluster may be sent runs: those whose Python, packages, lock and kdlib are the driver's.
 
-They are asked before anything is sent, and those that join later before a run goes to them. The processor may
-differ: another one gives another rounding, and a run's manifest says which it was.
+They are asked before anything is sent, and those that join later before a run goes to them; one that turns out to
+have no room for a run gets no other. The processor may differ: another one gives another rounding, and a run's
+manifest says which it was.
 """
 
 import time
@@ -44,7 +45,7 @@ class Crew:
     def __init__(self, client, say):
         self.client, self.say = client, say
         self.here = fingerprint()
-        self.answers = {}  #: address -> what differs, empty if nothing
+        self.answers = {}  #: address -> why it is of no use, empty if it is
         self.none_since = None
 
     def look(self) -> dict[str, int]:
@@ -58,14 +59,22 @@ class Crew:
             self.none_since = None
             return fit
         self.none_since = self.none_since or time.monotonic()
+        why = "; ".join(f"{worker}: {self.answers.get(worker, silent.get(worker))}" for worker in threads)
+        if why and self.client.cluster is not None:  # our own: there will be no other
+            raise RequestError(f"this machine cannot hold a run ({why}): make room, and the same command does the rest")
         if time.monotonic() - self.none_since > PATIENCE:
             address = self.client.scheduler.address
-            why = "; ".join(f"{worker}: {self.answers.get(worker, silent.get(worker))}" for worker in threads)
             raise RequestError(
                 f"scheduler: {address!r} has had no worker {f'of use ({why}) ' if why else ''}for {PATIENCE:.0f} s; "
                 f"start one with `dask worker {address}`, and the same command does what is left"
             )
         return fit
+
+    def leave_out(self, address: str, why: str) -> None:
+        """From now on no run goes to a worker that could not hold one."""
+        if not self.answers[address]:
+            self.answers[address] = why
+            self.say(f"worker {address} cannot hold a run: {why}; it is left out")
 
     def _ask(self, workers: list[str]) -> dict[str, str]:
         """Adds to the answers; returns the errors of workers that could not be reached."""
@@ -76,7 +85,9 @@ class Crew:
         self.answers |= told
         lines = [f"worker {address} has not what is here: {what}" for address, what in told.items() if what]
         if early and lines:
-            raise RequestError(f"scheduler: {'; '.join(lines)}; give it the same checkout and lock, then try again")
+            raise RequestError(
+                f"scheduler: {'; '.join(lines)}; give it the same checkout, lock and Python, then try again"
+            )
         for line in lines:
             self.say(f"{line}; it is left out")
         return silent
