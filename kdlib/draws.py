@@ -17,9 +17,10 @@ import pandas as pd
 from kdlib import gaussians, results, statistics
 from kdlib.datasets import Dataset, Split
 from kdlib.kernels import Kernels, kernels, queries
-from kdlib.methods import METHODS, Trained, student
+from kdlib.methods import student
 from kdlib.networks import glorot_uniform
 from kdlib.problem import Problem
+from kdlib.registry import METHODS, Trained
 
 SEED = 4_711  #: of the draws
 GIVEN, DRAWN = "given", "draws"

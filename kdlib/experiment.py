@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib import datasets, kernels, metrics, replica, results  # noqa: F401  kernels registers its methods
-from kdlib.methods import METHODS, Trained
+from kdlib import datasets, kernels, methods, metrics, replica, results  # noqa: F401  all methods register
 from kdlib.problem import Problem
+from kdlib.registry import METHODS, Trained
 from kdlib.study import Study
 from kdlib.training import Fit
 

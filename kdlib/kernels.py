@@ -20,8 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from kdlib import distillation, gaussians
-from kdlib.methods import Trained, method, student
+from kdlib.methods import student
 from kdlib.problem import Problem
+from kdlib.registry import Trained, method
 
 COPIES = 100  #: queries per training point, the point itself among them
 NOISE = 0.25  #: of the copies, in standard deviations of their domain

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from kdlib import distillation
-from kdlib.methods import Trained, method
 from kdlib.networks import glorot_uniform, predict, small_normal
 from kdlib.problem import Problem
+from kdlib.registry import Trained, method
 from kdlib.training import Fit, cosine
 
 RATE = 1e-3  #: Adam's default in Keras, held constant

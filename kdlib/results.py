@@ -40,7 +40,7 @@ def frame(dataset: str, method: str, split: str, tally: Tally) -> pd.DataFrame:
 def tally(split: Split, log_probabilities: Callable, taught: Callable | None = None) -> Tally:
     """Scores a population on a split, block by block.
 
-    log_probabilities, taught: functions of points (n, features) and domains (n,) or None, as in `methods.Trained`.
+    log_probabilities, taught: functions of points (n, features) and domains (n,) or None, as in `registry.Trained`.
     """
     found = Tally()
     for start in range(0, len(split), BLOCK):

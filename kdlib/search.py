@@ -16,9 +16,10 @@ import pandas as pd
 from kdlib import kernels, training  # noqa: F401  kernels registers kd_best
 from kdlib.claims import change
 from kdlib.distillation import cross_entropy
-from kdlib.methods import METHODS, student
+from kdlib.methods import student
 from kdlib.metrics import accuracy
 from kdlib.problem import Problem
+from kdlib.registry import METHODS
 from kdlib.statistics import interval
 from kdlib.study import Study
 

@@ -18,9 +18,10 @@ import pandas as pd
 from kdlib import batches, metrics, plots, results, statistics
 from kdlib.datasets import Dataset
 from kdlib.kernels import Kernels, queries
-from kdlib.methods import METHODS, student
+from kdlib.methods import student
 from kdlib.plots import looks
 from kdlib.problem import Problem
+from kdlib.registry import METHODS
 
 FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)  #: of the training samples of each domain and class
 WIDTHS = (2, 4, 8, 16, 32, 64)  #: units of the student's first hidden layer; the second has half as many

@@ -6,9 +6,9 @@ import pytest
 
 from kdlib import draws, gaussians, kernels, results
 from kdlib.datasets import Dataset
-from kdlib.methods import METHODS
 from kdlib.networks import predict
 from kdlib.problem import Problem
+from kdlib.registry import METHODS
 from kdlib.study import Study
 
 STUDY = Study(seeds=2, epochs=3, hidden=(16, 8))

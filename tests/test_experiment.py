@@ -7,9 +7,9 @@ import pytest
 
 from kdlib import datasets, gaussians, results
 from kdlib.experiment import Experiment, Plane, data_path
-from kdlib.methods import METHODS
 from kdlib.networks import predict
 from kdlib.problem import Problem
+from kdlib.registry import METHODS
 from kdlib.study import Study, StudyError
 from kdlib.training import TrainingError
 

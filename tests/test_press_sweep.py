@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from press_notebooks import dataset, templates
 
-from kdlib.methods import METHODS
+from kdlib.registry import METHODS
 from kdlib.report import grid, plan
 from kdlib.report.__main__ import main
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kdlib import datasets, search
-from kdlib.methods import METHODS
+from kdlib.registry import METHODS
 from kdlib.search import Setting
 from kdlib.study import Study
 

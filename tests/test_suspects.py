@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from kdlib import datasets, distillation, gaussians, metrics, replica, suspects, why
-from kdlib.methods import METHODS
 from kdlib.problem import Problem
+from kdlib.registry import METHODS
 from kdlib.replica import Fault, Variant
 from kdlib.study import Study
 
