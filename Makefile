@@ -76,10 +76,10 @@ reference: ## the report in OUT becomes the reference, or with VERIFY=smoke the 
 	$(python) -m kdlib.report keep "$${OUT:-$(kept)}" reports/reference/$(which)
 
 data: ## the four datasets anew, in data/
-	$(python) -m kdlib.gaussians data
+	$(python) -m kdlib.data.gaussians data
 
 lab: ## the notebooks, to explore
-	$(python) -m jupyter lab --ServerApp.kernel_spec_manager_class=kdlib.report.kernel.ThisInterpreter notebooks
+	$(python) -m jupyter lab --ServerApp.kernel_spec_manager_class=kdlib.report.execution.jupyter_kernel.ThisInterpreter notebooks
 
 open: ## the report, in the browser
 	@$(need_python); "$$PYTHON" -c 'import pathlib, sys, webbrowser; \

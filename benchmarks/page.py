@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import scale, task
 from benchmarks.training import LIMIT, OURS
-from kdlib.plots.looks import STYLE
+from kdlib.plots.theme import STYLE
 
 HERE = Path(__file__).resolve().parent
 OURS_COLOR, PEERS_COLOR = "C0", "C1"

@@ -28,10 +28,12 @@ from distributed import Client, LocalCluster
 from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks.study import DATA, _busy, _peak
-from kdlib.datasets import save
-from kdlib.report import dispatch, engine, manifest, pipeline, plan, progress
-from kdlib.report.execute import Job, Outcome
-from kdlib.study import Study
+from kdlib.data.dataset import save
+from kdlib.report import manifest, pipeline, plan, progress
+from kdlib.report.cluster import client as client_module
+from kdlib.report.cluster import queue
+from kdlib.report.execution.run_notebook import Job, Outcome
+from kdlib.settings import Settings
 
 CASES = ((30, 2), (300, 1), (300, 2), *(((300, 4),) if (os.cpu_count() or 1) >= 4 else ()))  #: datasets, workers
 SIMULATED = ((300, 30.0), (400, 2.0))  #: runs of so many seconds: the driver keeps up with the first, not the second
@@ -39,7 +41,7 @@ WORKERS, PROCESSES = 100, 4  #: simulated, and what they are threads of
 TWO = "data_d0.5.pkl", "data_d1.0.pkl"
 COLUMNS = ["template", "datasets", "workers", "run_seconds", "tasks_per_second", "overhead_ms", "driver_cpu_ms",
            "driver_mib", "busy_elsewhere"]  # fmt: skip
-PARAMETERS = ["dataset", "output", "draft", *(field.name for field in fields(Study))], ["reports", "output", "draft"]
+PARAMETERS = ["dataset", "output", "draft", *(field.name for field in fields(Settings))], ["reports", "output", "draft"]
 WORK = """import hashlib, json, pathlib
 folder, content = pathlib.Path(output), b"nothing"
 _ = (folder / "results.csv").write_bytes(content)
@@ -142,15 +144,15 @@ def _simulation(folder: Path, workers: int, seconds: float, recorded: Path) -> t
             "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
         }
         threads = {"n_workers": PROCESSES, "threads_per_worker": workers // PROCESSES, "memory_limit": 0}
-        with dask.config.set(engine.DASK), LocalCluster(**host, **threads, silence_logs=50) as cluster:
+        with dask.config.set(client_module.DASK), LocalCluster(**host, **threads, silence_logs=50) as cluster:
             with Client(cluster, set_as_default=False) as client:
                 yield client
 
     request = plan.Request(folder / "data", folder / "out", folder / "notebooks")
     task = partial(_recorded, seconds, recorded)
     with (
-        mock.patch.object(dispatch, "_on_worker", task),
-        mock.patch.object(engine, "engine", many_workers),
+        mock.patch.object(queue, "_on_worker", task),
+        mock.patch.object(client_module, "engine", many_workers),
         mock.patch.object(pipeline._Press, "refresh"),  # the recorded page was made with another command
     ):
         pipeline.report(request, lambda: Display(None))

@@ -21,7 +21,10 @@ class Worker:
     """A process for the ways of one module of `benchmarks.peers`; close it with `with`."""
 
     def __init__(self, module: str):
-        from kdlib.report.kernel import ONE_THREAD, QUIET  # not in the process itself: it brings papermill
+        from kdlib.report.execution.jupyter_kernel import (  # not in the process itself: it brings papermill
+            ONE_THREAD,
+            QUIET,
+        )
 
         self.module = module
         os.environ.update(ONE_THREAD | QUIET)  # what a process starts with; too late once it runs

@@ -3,39 +3,25 @@
 import os
 import signal
 import subprocess
-import sys
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from run_report import FIVE_KEYS, run_report
 
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
 # A shell's background jobs ignore Ctrl-C, and so would all that is started here, which some tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ROOT = Path(__file__).parents[1]
-# Files that take over ten seconds, the longest last.
-SLOW = """test_suspects test_experiment test_benchmarks test_press_execute test_training test_press_pipeline
-test_press_faults test_press_sweep test_cluster test_browser test_report test_odd test_setup""".split()
-FIVE_KEYS = 'five "keys" <b>&'  #: a dataset's name that pages must show as text
-
 
 def pytest_collection_modifyitems(items):
     """Fast tests come first, so that a mistake shows soon."""
-    items.sort(key=lambda item: SLOW.index(item.path.stem) + 1 if item.path.stem in SLOW else 0)
-
-
-def press(*arguments, action="run") -> subprocess.CompletedProcess:
-    """`python -m kdlib.report run`, or another action, at smoke budget."""
-    command = [sys.executable, "-m", "kdlib.report", action, "--epochs=2", "--draft", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")
 def report_data(tmp_path_factory):
     """A dataset of the known law, one of just five keys, and one that cannot be read."""
-    from kdlib import gaussians
-    from kdlib.datasets import save
+    from kdlib.data import gaussians
+    from kdlib.data.dataset import save
 
     folder = tmp_path_factory.mktemp("data")
     save(folder / "near.pkl", gaussians.generate(0.5))
@@ -50,7 +36,7 @@ def report_data(tmp_path_factory):
 def report(report_data, tmp_path_factory):
     """The folder of a report on `report_data`: two seeds, two epochs."""
     folder = tmp_path_factory.mktemp("out") / "reports"
-    done = press(f"--data={report_data}", f"--out={folder}", "--seeds=2")
+    done = run_report(f"--data={report_data}", f"--out={folder}", "--seeds=2")
     assert done.returncode == 1, done.stderr
     assert "broken" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
@@ -72,12 +58,3 @@ def small_disk(tmp_path):
         pytest.skip("a small disk needs the right to mount one")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)  # a killed worker may not be quite gone
-
-
-def fill(disk, left=0):
-    """Fills a disk until so many bytes are left, in pages."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as filler, suppress(OSError):
-        while filler.write(b"0" * 512):
-            pass
-    os.truncate(path, path.stat().st_size - left)

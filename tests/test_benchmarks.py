@@ -13,6 +13,8 @@ from benchmarks import growth, page, scale, study, task, training
 from benchmarks.peers import ours
 from benchmarks.worker import Worker
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kdlib.study import Study
+from kdlib.settings import Settings
 
 NOTEBOOKS = sorted(Path(__file__).parents[1].joinpath("notebooks").rglob("*.ipynb"))
 
@@ -35,7 +35,7 @@ def test_prose_refers_to_what_is_always_shown(path):
     for cell in cells:
         for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
             if isinstance(statement, ast.Expr) and isinstance(call := statement.value, ast.Call):
-                kind = "table" if ast.unparse(call.func) == "show.table" else "figure"
+                kind = "table" if ast.unparse(call.func) == "display.table" else "figure"
                 shown |= {f"{kind}-{given.value.value}" for given in call.keywords if given.arg == "name"}
     assert set(re.findall(r"\(#((?:figure|table)-.+?)\)", prose)) <= shown
 
@@ -44,7 +44,7 @@ def test_the_templates_parameters_are_the_studys_settings_with_their_defaults_an
     notebook = nbformat.read(NOTEBOOKS[0].with_name("experiment.ipynb"), as_version=4)
     (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
-    settings = asdict(Study())
+    settings = asdict(Settings())
     assert values.keys() == settings.keys() | {"dataset", "output", "draft"}
     assert {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in settings} == settings
     assert all("  # " in line for line in cell.source.splitlines())

@@ -3,10 +3,11 @@
 import numpy as np
 
 from benchmarks import task
-from kdlib import batches
-from kdlib.distillation import cross_entropy, distillation, soften
-from kdlib.networks import Architecture, initial_weights
-from kdlib.training import fit
+from kdlib.methods.targets import soften
+from kdlib.training import batches
+from kdlib.training.loop import fit
+from kdlib.training.losses import cross_entropy, distillation
+from kdlib.training.networks import Architecture, initial_weights
 
 
 def population(members: int = 30, samples: int = task.SAMPLES, hidden=task.HIDDEN, distil: bool = False):

@@ -6,14 +6,14 @@ domain, metric, value; `titles` is a dict {method: title} of the methods to draw
 name). Leaves out animation and interaction.
 """
 
-from kdlib.plots.comparisons import forest, ladder, reliability, spread
-from kdlib.plots.curves import learning_curves
-from kdlib.plots.heat import heat_map
-from kdlib.plots.looks import Plot
-from kdlib.plots.maps import boundaries, boundary_grid
-from kdlib.plots.points import scatter, scatters
-from kdlib.plots.scores import accuracies, gap_to_ceiling, per_domain
+from kdlib.plots.accuracy import accuracies, gap_to_ceiling, per_domain
+from kdlib.plots.decision_regions import boundaries, boundary_grid
+from kdlib.plots.heatmap import heat_map
+from kdlib.plots.intervals import forest, ladder, reliability, spread
+from kdlib.plots.learning_curves import learning_curves
+from kdlib.plots.scatter import scatter, scatters
 from kdlib.plots.sweeps import response, responses
+from kdlib.plots.theme import Plot
 
 __all__ = [
     "Plot", "accuracies", "boundaries", "boundary_grid", "forest", "gap_to_ceiling", "heat_map", "ladder",

@@ -5,7 +5,7 @@ A row far below the others would press these together: it becomes an arrow at th
 
 from matplotlib.markers import CARETLEFTBASE
 
-from kdlib.plots.looks import role_colour
+from kdlib.plots.theme import role_colour
 
 CUT = " An arrow at the left edge stands for what lies below the scale."
 

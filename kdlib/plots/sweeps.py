@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from kdlib.plots.looks import (
+from kdlib.plots.theme import (
     DASHES,
     WIDTH,
     Plot,

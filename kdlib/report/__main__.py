@@ -10,7 +10,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from kdlib.study import Study, StudyError
+from kdlib.settings import Settings, SettingsError
 
 FAILED, USAGE = 1, 2
 
@@ -36,7 +36,7 @@ def run(given) -> int:
         from kdlib.report import pipeline
 
         templates = tuple(sorted((given.notebooks / "study").glob("*.ipynb"))) if given.study else ()
-        return pipeline.report(_request(given, study=Study.named(**study), templates=templates), display)
+        return pipeline.report(_request(given, study=Settings.named(**study), templates=templates), display)
 
     return _made(given, report)
 
@@ -45,7 +45,7 @@ def sweep(given) -> int:
     def swept(study, display):
         from kdlib.report import grid, sweep
 
-        Study.named(**study)  # what is wrong on the command line is said of it, not of the file
+        Settings.named(**study)  # what is wrong on the command line is said of it, not of the file
         return sweep.sweep(_request(given), grid.read(given.file, study), display)
 
     return _made(given, swept)
@@ -55,7 +55,7 @@ def _made(given, make) -> int:
     """Makes pages of settings given and a display; says what went wrong, and where the pages are."""
     from kdlib.report import plan, progress, publish
 
-    named = {field.name: getattr(given, field.name) for field in fields(Study)}
+    named = {field.name: getattr(given, field.name) for field in fields(Settings)}
     study = {name: value for name, value in named.items() if value is not None}
     try:
         before = signal.signal(signal.SIGTERM, _interrupt)
@@ -63,7 +63,7 @@ def _made(given, make) -> int:
             problems = make(study, progress.display)
         finally:
             signal.signal(signal.SIGTERM, before)
-    except (StudyError, plan.RequestError, publish.PublishError) as error:
+    except (SettingsError, plan.RequestError, publish.PublishError) as error:
         return _error(progress.shown(str(error)))
     except KeyboardInterrupt:
         return _error("interrupted; what was published before is still whole", 130)
@@ -77,7 +77,7 @@ def _made(given, make) -> int:
 
 
 def _request(given, **more):
-    from kdlib.report import links, plan
+    from kdlib.report import navigation, plan
 
     return plan.Request(
         data=given.data,
@@ -89,20 +89,20 @@ def _request(given, **more):
         dashboard=given.dashboard,
         timeout=_at_least("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
         force=given.force,
-        command=links.command(given),
+        command=navigation.command(given),
         **more,
     )
 
 
 def check(given) -> int:
-    from kdlib import datasets
+    from kdlib.data import DataContractError, UnsafePickleError, load
     from kdlib.report.progress import shown
 
     status = 0
     for path in given.files:
         try:
-            print(shown(_described(path, datasets.load(path))))
-        except (datasets.DataContractError, datasets.UnsafePickleError) as error:
+            print(shown(_described(path, load(path))))
+        except (DataContractError, UnsafePickleError) as error:
             status = _error(" ".join(str(error).split()), FAILED)
         except OSError as error:
             status = _error(f"{path}: {error.strerror}", FAILED)
@@ -110,7 +110,7 @@ def check(given) -> int:
 
 
 def convert(given) -> int:
-    from kdlib import datasets, tables
+    from kdlib.data import DataContractError, csv_import, load, save
     from kdlib.report.progress import shown
 
     if given.dataset.suffix != ".pkl":
@@ -118,16 +118,16 @@ def convert(given) -> int:
             f"dataset: expected a name that ends in .pkl, which a report looks for, got {str(given.dataset)!r}"
         )
     try:
-        arrays, meanings = tables.arrays(tables.read(given.table), given.label, given.domain, given.split)
-        datasets.save(given.dataset, arrays)
-    except datasets.DataContractError as error:
+        arrays, meanings = csv_import.arrays(csv_import.read(given.table), given.label, given.domain, given.split)
+        save(given.dataset, arrays)
+    except DataContractError as error:
         text = " ".join(str(error).split())
         return _error(text if text.startswith(given.table.name) else f"{given.table.name}: {text}", FAILED)
     except OSError as error:
         return _error(f"{error.filename}: {error.strerror}", FAILED)
     for column, names in meanings.items():
         print(shown(f"{column}: {', '.join(f'{i} is {name}' for i, name in enumerate(names))}"))
-    print(shown(_described(given.dataset, datasets.load(given.dataset))))
+    print(shown(_described(given.dataset, load(given.dataset))))
     return 0
 
 
@@ -209,8 +209,8 @@ def _add_options(parser, out: str) -> None:
     add("--out", type=Path, default=Path(out), metavar="FOLDER", help=f"where the pages go ({out})")
     add("--notebooks", type=Path, default=here / "notebooks", metavar="FOLDER", help="the templates")
     settings = parser.add_argument_group("settings of the study")
-    helps = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Study), re.M))
-    for field in fields(Study):
+    helps = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Settings), re.M))
+    for field in fields(Settings):
         default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         settings.add_argument(
             f"--{field.name.replace('_', '-')}",
@@ -242,7 +242,7 @@ def _tuple(text: str):
 
 def _at_least(name, value, kind, what):
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or not 1 <= value < 1e9):
-        raise StudyError(f"{name}: expected {what}, got {value!r}")
+        raise SettingsError(f"{name}: expected {what}, got {value!r}")
     return value
 
 

@@ -16,14 +16,14 @@ import yaml
 
 from kdlib.report.manifest import PACKAGE
 from kdlib.report.plan import RequestError, settings
-from kdlib.study import Study, StudyError
+from kdlib.settings import Settings, SettingsError
 
 METHODS = ("ffnn", "kd_routed", "kd_gated")  #: if the file names none
 MOST_POINTS = 1000  #: for each dataset
 MOST_BYTES = 100_000  #: of a file
 LONGEST_NAME = 200  #: of a folder
 LONGEST_LINE = 600  #: of an error, which shows what came
-SETTINGS = tuple(asdict(Study()))  #: in this order they stand in a point's name, and `fraction` after them
+SETTINGS = tuple(asdict(Settings()))  #: in this order they stand in a point's name, and `fraction` after them
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Grid:
             study = {name: value for name, value in chosen.items() if name in SETTINGS}
             name = ",".join(f"{key}={_text(value)}" for key, value in point.items())
             more = {"fraction": chosen["fraction"], "methods": list(self.methods)}
-            found[name] = settings(Study.named(**study)) | more
+            found[name] = settings(Settings.named(**study)) | more
         return found
 
 
@@ -54,16 +54,18 @@ def read(path: Path, given: dict) -> Grid:
     try:
         known = (*SETTINGS, "fraction", "methods", "datasets")
         if unknown := sorted(str(key) for key in content if key not in known):
-            raise StudyError(f"unknown setting {', '.join(unknown)}; a sweep may hold {', '.join(known)}")
+            raise SettingsError(f"unknown setting {', '.join(unknown)}; a sweep may hold {', '.join(known)}")
         names = {key: _names(key, content[key]) for key in ("methods", "datasets") if key in content}
         if wrong := [name for name in names.get("methods", ()) if name not in method_names()]:
-            raise StudyError(f"methods: there is no {', '.join(wrong)}; there are {', '.join(sorted(method_names()))}")
+            raise SettingsError(
+                f"methods: there is no {', '.join(wrong)}; there are {', '.join(sorted(method_names()))}"
+            )
         values = {key: content[key] for key in known[:-2] if key in content}
         swept = {key: value for key, value in values.items() if _is_swept(key, value)}
         if not swept:
-            raise StudyError("expected a list of values of at least one setting, as temperature: [1, 4], got none")
+            raise SettingsError("expected a list of values of at least one setting, as temperature: [1, 4], got none")
         if both := sorted(swept.keys() & given.keys()):
-            raise StudyError(f"{', '.join(both)}: swept here and also given on the command line; leave one out")
+            raise SettingsError(f"{', '.join(both)}: swept here and also given on the command line; leave one out")
         _check_size(swept)
         for key, value in values.items():
             for one in value if key in swept else [value]:
@@ -72,15 +74,17 @@ def read(path: Path, given: dict) -> Grid:
             _check_distinct(key, list_)
         grid = Grid(swept, {k: v for k, v in values.items() if k not in swept} | given, **names)
         if (longest := max(map(len, grid.points()))) > LONGEST_NAME:
-            raise StudyError(f"a point's folder would have a name of {longest} signs; expected at most {LONGEST_NAME}")
-    except StudyError as error:
+            raise SettingsError(
+                f"a point's folder would have a name of {longest} signs; expected at most {LONGEST_NAME}"
+            )
+    except SettingsError as error:
         raise RequestError(f"{path.name}: {str(error)[:LONGEST_LINE]}") from None
     return grid
 
 
 def method_names() -> set[str]:
     """Names of the registered methods, from the source: to import it would take TensorFlow, and seconds."""
-    sources = (path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
+    sources = (path.read_text(encoding="utf-8") for path in PACKAGE.glob("methods/*.py"))
     return {name for source in sources for name in re.findall(r"^@method\(.*\)\ndef (\w+)\(", source, re.M)}
 
 
@@ -134,7 +138,7 @@ def _is_swept(key, value) -> bool:
 def _names(key, value) -> tuple[str, ...]:
     names = value if isinstance(value, list) else [value]
     if not names or not all(isinstance(name, str) for name in names):
-        raise StudyError(f"{key}: expected a list of names, got {value!r}")
+        raise SettingsError(f"{key}: expected a list of names, got {value!r}")
     _check_distinct(key, names)
     return tuple(names)
 
@@ -142,23 +146,23 @@ def _names(key, value) -> tuple[str, ...]:
 def _check_size(swept) -> None:
     for key, values in swept.items():
         if not values:
-            raise StudyError(f"{key}: expected at least one value, got an empty list")
+            raise SettingsError(f"{key}: expected at least one value, got an empty list")
     if (points := math.prod(map(len, swept.values()))) > MOST_POINTS:
         sizes = " x ".join(f"{len(values)} of {key}" for key, values in swept.items())
-        raise StudyError(f"expected at most {MOST_POINTS} points for each dataset, got {points}: {sizes}")
+        raise SettingsError(f"expected at most {MOST_POINTS} points for each dataset, got {points}: {sizes}")
 
 
 def _check_value(key, value) -> None:
     if key != "fraction":
-        Study.named(**{key: value})
+        Settings.named(**{key: value})
     elif not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
-        raise StudyError(f"fraction: expected a number above 0 and at most 1, got {value!r}")
+        raise SettingsError(f"fraction: expected a number above 0 and at most 1, got {value!r}")
 
 
 def _check_distinct(key, values) -> None:
     for i, value in enumerate(values):
         if value in values[:i]:
-            raise StudyError(f"{key}: expected different values, got {_text(value)} twice")
+            raise SettingsError(f"{key}: expected different values, got {_text(value)} twice")
 
 
 def _text(value) -> str:

@@ -27,8 +27,9 @@ def digest(content: bytes) -> str:
 
 def code_digests() -> dict[str, str]:
     """SHA-256 of every file that can change a run: the science, the figures, and how a notebook is executed."""
-    paths = [*PACKAGE.glob("*.py"), *PACKAGE.glob("plots/*.*")]
-    paths += [PACKAGE / "report" / name for name in ("execute.py", "kernel.py")]
+    paths = [path for path in PACKAGE.rglob("*.*") if path.suffix in (".py", ".mplstyle")]
+    paths = [path for path in paths if PACKAGE / "report" not in path.parents]
+    paths += [PACKAGE / "report" / "execution" / name for name in ("run_notebook.py", "jupyter_kernel.py")]
     return {path.relative_to(PACKAGE.parent).as_posix(): digest(path.read_bytes()) for path in sorted(paths)}
 
 
@@ -39,8 +40,8 @@ def code_digest(digests: dict[str, str] | None = None) -> str:
 
 def page_key(links: dict) -> str:
     """Stands in a page; another key means that the page would look otherwise if it were rendered now."""
-    sources = sorted(path for path in (PACKAGE / "report" / "templates").rglob("*") if path.is_file())
-    sources += [PACKAGE / "report" / name for name in ("html.py", "markup.py")]
+    sources = sorted(path for path in (PACKAGE / "report" / "pages" / "templates").rglob("*") if path.is_file())
+    sources += [PACKAGE / "report" / "pages" / name for name in ("render.py", "markdown.py")]
     return digest(json.dumps([links, *(digest(path.read_bytes()) for path in sources)]).encode())
 
 

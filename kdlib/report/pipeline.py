@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from kdlib.report import manifest, publish
-from kdlib.report.execute import Job, Outcome
-from kdlib.report.links import navigation
+from kdlib.report.execution.run_notebook import Job, Outcome
+from kdlib.report.navigation import navigation
 from kdlib.report.plan import OF_DATASET, OF_SUMMARY, Request, Run, find_datasets, run_of, summary_of, template
 
 
@@ -72,16 +72,20 @@ class _Press:
 
     def keeps_contract(self, run: Run) -> bool:
         """Whether the run's data keep the contract; if not, that is published at once."""
-        from kdlib import datasets  # brings NumPy, which an idle press does not need
+        from kdlib.data import (  # brings NumPy, which an idle press does not need
+            DataContractError,
+            UnsafePickleError,
+            loads,
+        )
 
         file, content = next(iter(run.inputs.items()))
         if file not in self.unfit:
             try:
                 if run.unreadable:
-                    raise datasets.DataContractError(run.unreadable)
-                datasets.loads(file, content)
+                    raise DataContractError(run.unreadable)
+                loads(file, content)
                 self.unfit[file] = ""
-            except (datasets.DataContractError, datasets.UnsafePickleError) as error:
+            except (DataContractError, UnsafePickleError) as error:
                 self.unfit[file] = " ".join(str(error).split())
         if self.unfit[file]:
             self._publish(run, Outcome("invalid", self.unfit[file]))
@@ -90,12 +94,12 @@ class _Press:
     def execute(self, runs: list[Run]) -> None:
         if not runs:
             return
-        from kdlib.report import dispatch, engine, workers
+        from kdlib.report.cluster import client, queue, workers
 
         if self.crew is None:
             jobs = max(1, min(self.request.jobs, len(runs)))
             request = self.request
-            client = self.stack.enter_context(engine.engine(jobs, request.scheduler, request.dashboard))
+            client = self.stack.enter_context(client.engine(jobs, request.scheduler, request.dashboard))
             self.crew = workers.Crew(client, self.display.say)
             if request.dashboard:
                 self.display.say(f"dashboard: {client.dashboard_link}")
@@ -104,7 +108,7 @@ class _Press:
         by_title = {run.title: run for run in runs}
         jobs = [self._job(run) for run in runs]
         with self.display.live(expected):
-            for job, outcome in dispatch.run(self.crew, jobs, self.display.event):
+            for job, outcome in queue.run(self.crew, jobs, self.display.event):
                 self._publish(by_title[job.name], outcome)
 
     def refresh(self, run: Run) -> None:
@@ -116,12 +120,12 @@ class _Press:
         links = self._links(run)
         if record is None or record["status"] != "ok" or _has_key(folder / run.page, manifest.page_key(links)):
             return
-        from kdlib.report import html
+        from kdlib.report.pages import render
 
         try:
-            content = html.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
+            content = render.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
             publish.page(self.request.out, run.name, run.page, content)
-        except (publish.PublishError, html.PageError) as error:
+        except (publish.PublishError, render.PageError) as error:
             self.problems[run.title] = f"failed: {error}"
             return
         self.display.say(f"{run.title}: page rendered anew")

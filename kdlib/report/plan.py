@@ -11,12 +11,12 @@ import unicodedata
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from kdlib import files
+from kdlib.data import files
 from kdlib.report import manifest, publish
-from kdlib.report.execute import Job
-from kdlib.study import Study
+from kdlib.report.execution.run_notebook import Job
+from kdlib.settings import Settings
 
-OF_DATASET = {"dataset", "output", "draft", *asdict(Study())}  #: parameters that a template on one dataset gets
+OF_DATASET = {"dataset", "output", "draft", *asdict(Settings())}  #: parameters that a template on one dataset gets
 OF_SUMMARY = {"reports", "output", "draft"}
 RESERVED = {
     "index",
@@ -42,7 +42,7 @@ class Request:
     data: Path
     out: Path
     notebooks: Path
-    study: Study = field(default_factory=Study)
+    study: Settings = field(default_factory=Settings)
     draft: bool = False
     templates: tuple[Path, ...] = ()  #: beyond the experiment; each gets a folder of its own
     jobs: int = 2
@@ -166,7 +166,7 @@ def read(data: Path) -> tuple[bytes, str]:
         return b"", str(error)
 
 
-def settings(study: Study) -> dict:
+def settings(study: Settings) -> dict:
     """A study as a notebook's parameters."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(study).items()}
 

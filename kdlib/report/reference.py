@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib import results
+from kdlib.evaluation import results
 from kdlib.report import manifest
 
 PICTURES = "gaps", "ladder", "boundaries"  #: names of the summary's figures

@@ -1,0 +1,260 @@
+"""The data contract: what a dataset is, and everything that is checked before any training.
+
+A dataset is a pickle of one dict of arrays: `x_train` (n, features), `y_train` (n,), `d_train` (n,),
+`x_valid`, `y_valid`, and optionally `d_valid`, `x_test`, `y_test`, `d_test`. Rows are samples; `y` holds
+the classes 0..classes-1, `d` the domains 0..domains-1. Other keys are ignored, unless one looks like a
+slip for one of the nine. The first five keys are those that the README of the original names.
+
+Leaves out missing values, text, weights, and several labels per sample.
+"""
+
+import difflib
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kdlib.data import files, pickle_reader
+from kdlib.data.files import DataContractError, UnsafePickleError
+from kdlib.data.pickle_types import shown
+
+__all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "loads", "save"]
+
+REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
+OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
+LARGEST = 1e100  #: magnitude of a feature: squares of it, and their sums, are still finite
+SELECTED = 0.1  #: part of train that selects models where there is no test split
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples of one purpose, in the order of the file. The arrays are read-only."""
+
+    x: np.ndarray  #: (n, features) float64, C-order
+    y: np.ndarray  #: (n,) int64, classes from 0
+    d: np.ndarray | None = None  #: (n,) int64, domains from 0; None where the file does not tell
+
+    def __post_init__(self):
+        for array in (self.x, self.y, self.d):
+            if array is not None:
+                array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows) -> "Split":
+        """The samples `rows`: an array of indices or bools."""
+        return Split(self.x[rows], self.y[rows], None if self.d is None else self.d[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset that keeps the contract; made by `load` or `from_arrays`, which check it."""
+
+    name: str  #: the stem of the file's name
+    train: Split  #: its `d` is never None
+    valid: Split
+    test: Split | None = None
+    sha256: str = ""  #: of the file; empty for arrays that came from none
+
+    @property
+    def features(self) -> int:
+        return self.train.x.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.train.y.max()) + 1
+
+    @property
+    def domains(self) -> int:
+        return int(self.train.d.max()) + 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Training samples (domains, classes); a 0 is a class that a domain's own teacher never sees."""
+        counts = np.zeros((self.domains, self.classes), np.int64)
+        np.add.at(counts, (self.train.d, self.train.y), 1)
+        return counts
+
+    @property
+    def reported(self) -> str:
+        """Name of the split that `roles` reports: test, or valid where there is no test."""
+        return "valid" if self.test is None else "test"
+
+    def roles(self) -> tuple[Split, Split, Split]:
+        """Splits that (train, select, report): what is reported has selected nothing.
+
+        With a test split: train, valid, test. Without: a tenth of train selects, drawn per domain and class,
+        the same rows each time; the rest of it trains; valid is reported.
+        """
+        if self.test is not None:
+            return self.train, self.valid, self.test
+        rng = np.random.default_rng(0)
+        selects = np.zeros(len(self.train), bool)
+        _, group = np.unique(self.train.d * self.classes + self.train.y, return_inverse=True)
+        order = rng.permutation(len(group))
+        for rows in np.split(order[np.argsort(group[order], kind="stable")], np.cumsum(np.bincount(group))[:-1]):
+            if len(rows) > 1:  # a lone sample stays in train
+                selects[rows[: max(1, round(SELECTED * len(rows)))]] = True
+        return self.train.take(~selects), self.train.take(selects), self.valid
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by key, in the contract's order, without those that are not there."""
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        there = {name: split for name, split in splits.items() if split is not None}
+        found = {f"{part}_{name}": getattr(split, part) for name, split in there.items() for part in "xyd"}
+        return {key: array for key, array in found.items() if array is not None}
+
+
+def load(path) -> Dataset:
+    """The dataset in a pickle; nothing in the file is run.
+
+    Raises `DataContractError` or, of a file that is more than data, `UnsafePickleError`, naming the file first.
+    """
+    return loads(path, files.content(path))
+
+
+def loads(path, content: bytes) -> Dataset:
+    """The dataset in the bytes of a pickle, whose path names it; errors are those of `load`."""
+    with files.about(path):
+        return from_arrays(Path(path).stem, pickle_reader.loads(content), hashlib.sha256(content).hexdigest())
+
+
+def save(path, data: Dataset | Mapping) -> None:
+    """Writes a dataset, or arrays by key, after checking them; the file is there whole or not at all.
+
+    The same arrays give the same bytes. Written as protocol 3 with NumPy 1's names, as the original's files
+    are: every NumPy reads those without a warning, whereas NumPy before 1.26 has no `numpy._core`, and
+    1.26 not all of it.
+    """
+    arrays = (data if isinstance(data, Dataset) else from_arrays(Path(path).stem, data)).arrays()
+    arrays = {key: array.astype("<f8" if key.startswith("x") else "<i8") for key, array in arrays.items()}
+    written = pickle.dumps(arrays, protocol=3)
+    # The name stands there once, before the bytes of the first array; later arrays refer to it.
+    written = written.replace(b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n", 1)
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(written)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
+    """A dataset from arrays by key, checked.
+
+    Features of any number type become float64; labels and domains may be ints, bools, or floats that are
+    whole. Raises `DataContractError`: what was expected, what came, what to do.
+    """
+    _check_keys(arrays)
+    with np.errstate(all="ignore"):  # what is not finite is found and named below, not warned of
+        train, valid = _split(arrays, "train"), _split(arrays, "valid")
+        test = _split(arrays, "test") if "x_test" in arrays else None
+    classes = _contiguous("y_train", train.y, "classes", least=2)
+    domains = _contiguous("d_train", train.d, "domains", least=1)
+    if (rarest := np.bincount(train.y)).min() < 2:
+        raise DataContractError(f"y_train: class {rarest.argmin()} has one sample; expected at least 2 of each class")
+    for part, split in (("valid", valid), ("test", test)):
+        if split is None:
+            continue
+        if split.x.shape[1] != train.x.shape[1]:
+            width, expected = split.x.shape[1], train.x.shape[1]
+            raise DataContractError(f"x_{part}: expected {expected} features, as in x_train, got {width}")
+        for key, values, known in ((f"y_{part}", split.y, classes), (f"d_{part}", split.d, domains)):
+            if values is not None and values.max() >= known:
+                raise DataContractError(f"{key}: expected 0..{known - 1}, as in train, got {values.max()}")
+    if test is None and len(np.unique(train.d * classes + train.y)) == len(train):
+        raise DataContractError(
+            "x_train: no two samples share domain and class, so that none can be set aside to select models; "
+            "add samples, or the keys x_test and y_test"
+        )
+    return Dataset(name, train, valid, test, sha256)
+
+
+def _check_keys(arrays):
+    known = REQUIRED + OPTIONAL
+    near = {
+        key: difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=0.8) for key in arrays if key not in known
+    }
+    slips = {key: found[0] for key, found in near.items() if found and found[0] not in arrays}
+    missing = [key for key in REQUIRED if key not in arrays]
+    if any(key in arrays for key in OPTIONAL[1:]):
+        missing += [key for key in ("x_test", "y_test") if key not in arrays]
+    hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in list(slips.items())[:2])
+    hints += ", and so on" if len(slips) > 2 else ""
+    if missing:
+        got = ", ".join(shown(str(key)) for key in list(arrays)[:12]) or "no keys"
+        raise DataContractError(f"missing {', '.join(missing)}; expected {', '.join(REQUIRED)}; got {got}{hints}")
+    if hints:  # a slip in an optional key must not quietly change what is reported
+        raise DataContractError(f"a key looks like a slip{hints}, or call it something else if it is not meant")
+
+
+def _split(arrays, part: str) -> Split:
+    x = _features(f"x_{part}", arrays[f"x_{part}"])
+    y = _labels(f"y_{part}", arrays[f"y_{part}"], len(x))
+    d = _labels(key, arrays[key], len(x)) if (key := f"d_{part}") in arrays else None
+    return Split(x, y, d)
+
+
+def _array(key: str, value) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise DataContractError(f"{key}: expected an array, got lists of unequal lengths") from None
+
+
+def _features(key: str, value) -> np.ndarray:
+    x = _array(key, value)
+    if x.dtype.kind not in "fiub":
+        raise DataContractError(f"{key}: expected numbers, got items of type {x.dtype}; convert with .astype(float)")
+    if x.ndim != 2:
+        hint = ".reshape(-1, 1) makes one feature" if x.ndim < 2 else ".reshape(len(x), -1) makes rows"
+        raise DataContractError(f"{key}: expected shape (samples, features), got {x.shape}; {hint}")
+    if 0 in x.shape:
+        raise DataContractError(f"{key}: expected at least one sample and one feature, got shape {x.shape}")
+    x = np.array(x, dtype=np.float64, order="C")
+    if not (finite := np.isfinite(x)).all():
+        row, column = np.argwhere(~finite)[0]
+        raise DataContractError(
+            f"{key}: expected finite numbers, got {(~finite).sum()} that are not, the first in row {row}, "
+            f"column {column}; remove or fill those rows"
+        )
+    if (largest := np.abs(x).max()) > LARGEST:
+        raise DataContractError(f"{key}: expected numbers up to {LARGEST:g}, got {largest:g}; rescale the features")
+    return x
+
+
+def _labels(key: str, value, samples: int) -> np.ndarray:
+    values = _array(key, value)
+    if values.ndim != 1:
+        hint = "; of one-hot rows take .argmax(axis=1)" if values.ndim == 2 and values.shape[1] > 1 else "; .ravel() it"
+        raise DataContractError(f"{key}: expected shape ({samples},), got {values.shape}{hint}")
+    if len(values) != samples:
+        raise DataContractError(f"{key}: expected {samples} values, one for each row of x, got {len(values)}")
+    if values.dtype.kind not in "fiub":
+        raise DataContractError(
+            f"{key}: expected whole numbers, got items of type {values.dtype}; number them: "
+            "np.unique(values, return_inverse=True)[1]"
+        )
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (np.round(values) == values)).all():
+        raise DataContractError(f"{key}: expected whole numbers, got some with a fraction, or not finite")
+    if values.min() < 0 or values.max() > 2**31 - 1:  # products of class and domain then fit 64 bits
+        raise DataContractError(f"{key}: expected whole numbers from 0, got {values.min()} to {values.max()}")
+    return np.array(values, dtype=np.int64)
+
+
+def _contiguous(key: str, values: np.ndarray, what: str, least: int) -> int:
+    found = np.unique(values)
+    if len(found) < least:
+        raise DataContractError(f"{key}: expected at least {least} {what}, got {len(found)}")
+    if found[-1] != len(found) - 1:
+        raise DataContractError(
+            f"{key}: expected {what} 0..{len(found) - 1}, each with training samples, got {len(found)} from "
+            f"{found[0]} to {found[-1]}; number all splits alike: np.searchsorted(np.unique({key}), values)"
+        )
+    return len(found)

@@ -1,0 +1,221 @@
+"""Reads a pickle of a dict of NumPy arrays without running anything in it.
+
+A pickle is a program for a small stack machine, and `pickle.load` runs whatever it says. This is one
+interpreter over the opcodes that a dict of str -> array needs, protocols 0 to 5, as written by NumPy 1
+or 2. What names stand for is in `inert`, never an object of NumPy or Python; nothing is imported or called;
+sizes are compared with the bytes at hand before memory is taken.
+
+Follows CPython's `pickletools`. Leaves out what arrays of numbers do not need: lists, floats, objects,
+persistent ids, extension codes, out-of-band buffers, strings of Python 2, axes in an order that is neither
+C's nor Fortran's.
+"""
+
+import pickletools  # for its table of opcode names
+
+import numpy as np
+
+from kdlib.data import pickle_types
+from kdlib.data.files import DataContractError, UnsafePickleError
+
+MAX_OPCODES = 20_000  #: nine arrays take about 400
+MAX_MARKS = 8  #: open at once; arrays need four
+OPCODES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
+WIDTHS = {  # bytes of an opcode's number, or of the length in front of its payload
+    "BININT1": 1, "BININT2": 2, "BINPUT": 1, "LONG_BINPUT": 4, "BINGET": 1, "LONG_BINGET": 4,
+    "SHORT_BINUNICODE": 1, "BINUNICODE": 4, "BINUNICODE8": 8,
+    "SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8,
+}  # fmt: skip
+NOT_ARRAYS = {
+    "EMPTY_LIST": "a Python list", "LIST": "a Python list", "EMPTY_SET": "a Python set",
+    "BINFLOAT": "a Python float", "FLOAT": "a Python float",
+}  # fmt: skip
+OTHER_FILES = {
+    b"": "nothing: it is empty", b"\x1f\x8b": "a gzip file: unpack it", b"BZ": "a bzip2 file: unpack it",
+    b"\xfd7": "an xz file: unpack it", b"PK": "a zip or npz file: save dict(np.load(file)) as a pickle",
+    b"\x93N": "an npy file, of one array: save a dict of arrays as a pickle", b"\x89H": "an HDF5 file",
+    b"<!": "a web page: download the file itself", b"ve": "text, such as a pointer of Git LFS: git lfs pull",
+}  # fmt: skip
+
+
+def loads(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays in a pickle, by key: what `pickle.loads` gives, in native byte order and writable.
+
+    NumPy scalars become arrays of no dimension. Raises `UnsafePickleError` or `DataContractError`, nothing else.
+    """
+    if (start := data[:2]) in OTHER_FILES:
+        raise DataContractError(f"expected a pickle of a dict of arrays, got {OTHER_FILES[start]}")
+    machine = _Machine(data)
+    try:
+        return machine.run()
+    except (UnsafePickleError, DataContractError) as error:
+        raise type(error)(f"{machine.place()} {error}") from None
+    except (IndexError, KeyError, ValueError):  # an empty stack, an unknown memo index, text that is no number or UTF-8
+        raise UnsafePickleError("the pickle is malformed: damaged, or another kind of file") from None
+
+
+class _Machine:
+    """The interpreter: a stack, the stacks below open marks, and a memo."""
+
+    def __init__(self, data: bytes):
+        self.data, self.at, self.frame_end = data, 0, 0
+        self.stack, self.below, self.memo = [], [], {}
+        self.budget = 2 * len(data)  # bytes of all arrays and encoded texts: the memo can name the same ones often
+
+    def run(self) -> dict[str, np.ndarray]:
+        for _ in range(MAX_OPCODES):
+            opcode = OPCODES.get(self.take(1)[0])
+            if opcode == "STOP":
+                return self.result()
+            self.step(opcode)
+        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where nine arrays take about 400")
+
+    def result(self) -> dict[str, np.ndarray]:
+        if self.at != len(self.data) or self.below or len(self.stack) != 1:
+            raise UnsafePickleError("is malformed: it ends in the middle of a value, or bytes follow its end")
+        if type(self.stack[0]) is not dict:
+            raise DataContractError(
+                f"holds {pickle_types.kind(self.stack[0])}, not a dict of arrays; save a dict of arrays"
+            )
+        made = {id(array): array.numpy() for array in self.stack[0].values()}  # a shared array stays shared
+        return {key: made[id(array)] for key, array in self.stack[0].items()}
+
+    def step(self, opcode: str | None):
+        stack = self.stack
+        match opcode:
+            case "PROTO":
+                if (protocol := self.number(1)) > 5:
+                    raise UnsafePickleError(f"is of protocol {protocol}, not of 0 to 5; save with protocol=4")
+            case "FRAME":
+                length = self.number(8)
+                if self.at < self.frame_end or length > len(self.data) - self.at:
+                    raise UnsafePickleError("is malformed: a frame reaches beyond the file, or begins in another")
+                self.frame_end = self.at + length
+            case "MARK":
+                if len(self.below) == MAX_MARKS:
+                    raise UnsafePickleError(f"has more than {MAX_MARKS} values inside each other; arrays need four")
+                self.below.append(stack)
+                self.stack = []
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(opcode == "NEWTRUE")
+            case "BININT":
+                stack.append(int.from_bytes(self.take(4), "little", signed=True))
+            case "BININT1" | "BININT2":
+                stack.append(self.number(WIDTHS[opcode]))
+            case "LONG1":
+                if (width := self.number(1)) > 8:
+                    raise UnsafePickleError(f"has a whole number of {width} bytes, where a size takes at most 8")
+                stack.append(int.from_bytes(self.take(width), "little", signed=True))
+            case "INT" | "LONG":
+                text = self.line(limit=24)
+                stack.append(text == b"01" if text in (b"00", b"01") else int(text.removesuffix(b"L")))
+            case "UNICODE":
+                stack.append(str(self.line(limit=len(self.data)), "raw-unicode-escape"))
+            case "SHORT_BINUNICODE" | "BINUNICODE" | "BINUNICODE8":
+                stack.append(str(self.take(self.number(WIDTHS[opcode])), "utf-8"))
+            case "SHORT_BINBYTES" | "BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
+                stack.append(self.take(self.number(WIDTHS[opcode])))
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                items = [stack.pop() for _ in range(int(opcode[-1]))]
+                stack.append(pickle_types.pack(items[::-1]))
+            case "TUPLE":
+                items = self.pop_mark()
+                self.stack.append(pickle_types.pack(items))
+            case "EMPTY_DICT":
+                stack.append({})
+            case "DICT":
+                set_items(made := {}, stack)
+                self.pop_mark()
+                self.stack.append(made)
+            case "SETITEM":
+                set_items(stack[-3], stack[-2:])
+                del stack[-2:]
+            case "SETITEMS":
+                set_items(self.below[-1][-1], stack)
+                self.pop_mark()
+            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[self.index(opcode)] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[self.index(opcode)])
+            case "GLOBAL":
+                module, name = self.line(limit=200), self.line(limit=200)
+                stack.append(pickle_types.resolve(str(module, "utf-8"), str(name, "utf-8")))
+            case "STACK_GLOBAL":
+                name, module = stack.pop(), stack.pop()
+                stack.append(pickle_types.resolve(module, name))
+            case "REDUCE":
+                args, name = stack.pop(), stack.pop()
+                stack.append(pickle_types.call(name, args))
+                self.spend(stack[-1])
+            case "BUILD":
+                state = stack.pop()
+                pickle_types.fill(stack[-1], state)
+                self.spend(stack[-1])
+            case None:
+                raise UnsafePickleError("is malformed: damaged, or another kind of file")
+            case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
+                raise DataContractError("was written by Python 2; load it there, and write it with Python 3")
+            case _ if opcode in NOT_ARRAYS:
+                raise DataContractError(f"holds {NOT_ARRAYS[opcode]}, not an array; {pickle_types.CONVERT}")
+            case _:
+                raise pickle_types.not_needed(f"uses the opcode {opcode}")
+
+    def take(self, length: int) -> memoryview:
+        """The next bytes of the file, not copied."""
+        start, end = self.at, self.at + length
+        if end > len(self.data) or start < self.frame_end < end:
+            raise UnsafePickleError("is malformed: the file, or a frame in it, ends too early; was all of it copied?")
+        self.at = end
+        return memoryview(self.data)[start:end]
+
+    def number(self, width: int) -> int:
+        return int.from_bytes(self.take(width), "little")
+
+    def line(self, limit: int) -> bytes:
+        end = self.data.find(b"\n", self.at, self.at + limit + 1)
+        if end < 0:
+            raise UnsafePickleError("is malformed: a line of text has no end, or is longer than any that arrays need")
+        return bytes(self.take(end + 1 - self.at)[:-1])
+
+    def index(self, opcode: str) -> int:
+        if opcode == "MEMOIZE":
+            return len(self.memo)
+        return int(self.line(limit=10)) if opcode in ("PUT", "GET") else self.number(WIDTHS[opcode])
+
+    def pop_mark(self) -> list:
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def spend(self, made):
+        self.budget -= pickle_types.size(made)
+        if self.budget < 0:
+            raise UnsafePickleError("uses the same bytes again and again, to take more memory than the file does")
+
+    def place(self) -> str:
+        """The key whose value is being read, for messages: above the dict, keys and finished arrays alternate."""
+        items = [item for stack in [*self.below, self.stack] for item in stack]
+        if not items or type(items[0]) is not dict:
+            return "the pickle"
+        at = 1
+        while at + 1 < len(items) and type(items[at + 1]) is pickle_types.Array and items[at + 1].raw is not None:
+            at += 2
+        return f"key {pickle_types.shown(items[at])}" if at < len(items) and type(items[at]) is str else "the pickle"
+
+
+def set_items(target, items: list) -> None:
+    """Puts keys and arrays, which alternate, into a dict."""
+    if type(target) is not dict or len(items) % 2:
+        raise UnsafePickleError("is malformed: it sets a value where there is no dict to take it")
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if type(key) is not str:
+            raise DataContractError(f"has a key that is {pickle_types.kind(key)}; expected text, such as 'x_train'")
+        if type(value) is not pickle_types.Array:
+            raise DataContractError(f"holds {pickle_types.kind(value)}, not an array; {pickle_types.CONVERT}")
+        if value.raw is None or key in target:
+            raise UnsafePickleError(
+                f"is malformed: an array has no contents, or key {pickle_types.shown(key)} is there twice"
+            )
+        target[key] = value

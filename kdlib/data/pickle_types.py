@@ -1,0 +1,144 @@
+"""What the names in a pickle of arrays stand for: plain things of our own that do nothing but hold bytes.
+
+A pickle of arrays calls five functions and fills two types of object, always with the same arguments, as NumPy's
+`ndarray.__reduce_ex__` writes them. Those are `call` and `fill` here; any other argument is refused. Errors are
+predicates, such as `names 'os.system'`: the interpreter knows their subject, the key.
+"""
+
+import math
+import re
+import sys
+from enum import Enum
+
+import numpy as np
+
+from kdlib.data.files import DataContractError, UnsafePickleError
+
+MAX_ITEMS = 64  #: of a tuple, hence dimensions of an array: as many as NumPy allows
+DTYPES = {"b1": 1, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "u2": 2, "u4": 4, "u8": 8, "f2": 2, "f4": 4, "f8": 8}
+CONVERT = "save plain arrays: np.asarray(value) of a list or number, df.to_numpy() of a pandas frame"
+KINDS = {int: "a Python int", bool: "a Python bool", dict: "a Python dict", tuple: "a Python tuple", str: "text"}
+
+
+class Name(Enum):
+    """The names that a pickle of arrays uses. They stand for themselves: none can be called."""
+
+    RECONSTRUCT, FROMBUFFER, SCALAR, NDARRAY, DTYPE, ENCODE, BYTES = range(7)
+
+
+NAMES = {
+    "numpy ndarray": Name.NDARRAY,
+    "numpy dtype": Name.DTYPE,
+    "_codecs encode": Name.ENCODE,  # how protocols 0 to 2 write bytes
+    "__builtin__ bytes": Name.BYTES,  # and no bytes at all
+    "builtins bytes": Name.BYTES,
+}
+for _numpy in "numpy.core", "numpy._core":  # NumPy 1, NumPy 2
+    NAMES[f"{_numpy}.multiarray _reconstruct"] = Name.RECONSTRUCT
+    NAMES[f"{_numpy}.multiarray scalar"] = Name.SCALAR
+    NAMES[f"{_numpy}.numeric _frombuffer"] = Name.FROMBUFFER  # protocol 5
+
+
+class Dtype:
+    """An item type: one of `DTYPES`, and a byte order."""
+
+    def __init__(self, code):
+        self.code, self.order, self.is_built = code, "=", False
+
+
+class Array:
+    """An array to be: shape, item type and bytes that fit each other. It takes no memory before `numpy`."""
+
+    raw = None
+
+    def fill(self, dtype: Dtype, shape: tuple, order: str, raw: memoryview):
+        size = DTYPES[dtype.code]
+        if self.raw is not None or not all(type(n) is int and n >= 0 for n in shape):
+            raise UnsafePickleError("is malformed: an array has contents twice, or a shape not of whole numbers")
+        # The first product is what the array holds; the second also bounds the dimensions beside an empty one.
+        if math.prod(shape) * size != len(raw) or math.prod(n or 1 for n in shape) * size > sys.maxsize:
+            raise UnsafePickleError(f"is malformed: an array's shape and item type do not fit its {len(raw)} bytes")
+        if dtype.code == "b1" and len(raw) and np.frombuffer(raw, np.uint8).max() > 1:
+            raise UnsafePickleError("is malformed: an array of bools holds other bytes than 0 and 1")
+        self.dtype, self.shape, self.order, self.raw = dtype, shape, order, raw
+        return self
+
+    def numpy(self) -> np.ndarray:
+        stored = np.ndarray(self.shape, self.dtype.order + self.dtype.code, self.raw, order=self.order)
+        return stored.astype(self.dtype.code)  # a copy: native byte order, writable memory of its own
+
+
+def resolve(module, name) -> Name:
+    """What a name in a pickle means; nothing is imported."""
+    if type(module) is not str or type(name) is not str:
+        raise UnsafePickleError("is malformed: a name is not text")
+    if module.partition(".")[0] == "pandas":
+        raise DataContractError(f"holds a pandas object, not an array; {CONVERT}")
+    if found := NAMES.get(f"{module} {name}"):
+        return found
+    raise not_needed(f"names {shown(f'{module}.{name}')}")
+
+
+def call(name, args):
+    """What a function of a pickle of arrays would make of its arguments."""
+    match name, args:
+        case Name.RECONSTRUCT, (Name.NDARRAY, (0,), memoryview() as kind) if kind == b"b":
+            return Array()  # `fill` gives it its contents
+        case Name.FROMBUFFER, (memoryview() as raw, Dtype() as dtype, tuple() as shape, "C" | "F" as order):
+            return Array().fill(dtype, shape, order, raw)
+        case Name.SCALAR, (Dtype() as dtype, memoryview() as raw):
+            return Array().fill(dtype, (), "C", raw)
+        case Name.DTYPE, (str() as code, _, _) if code in DTYPES:
+            return Dtype(code)
+        case Name.DTYPE, (str() as code, _, _):
+            what = f"holds items of type {shown(code)}; the types that can be read are {', '.join(DTYPES)}"
+            mend = "convert numbers with .astype(float), and text with np.unique(values, return_inverse=True)[1]"
+            raise DataContractError(f"{what}; {mend}")
+        case Name.ENCODE, (str() as text, "latin1"):
+            return memoryview(text.encode("latin-1"))
+        case Name.BYTES, ():
+            return memoryview(b"")
+    raise UnsafePickleError(f"is malformed: it makes an array otherwise than NumPy does; {CONVERT}")
+
+
+def fill(target, state) -> None:
+    """Gives an object of a pickle of arrays its state."""
+    match target, state:
+        case Array(), (1, tuple() as shape, Dtype() as dtype, (True | False | 0 | 1) as fortran, memoryview() as raw):
+            target.fill(dtype, shape, "F" if fortran else "C", raw)
+        case Dtype(is_built=False), (3, "<" | ">" | "|" as order, None, None, None, -1, -1, 0):
+            target.order, target.is_built = order, True
+        case _:
+            raise UnsafePickleError("is malformed: it fills an array otherwise than NumPy does")
+
+
+def size(made) -> int:
+    """Bytes that something made here holds, or will."""
+    held = made.raw if type(made) is Array else made
+    return len(held) if type(held) is memoryview else 0
+
+
+def pack(items: list) -> tuple:
+    """A tuple, of two levels at most: all that arrays need, and too few for tuples of tuples to grow beyond measure."""
+    nested = any(type(inner) is tuple for item in items if type(item) is tuple for inner in item)
+    if nested or len(items) > MAX_ITEMS:
+        raise UnsafePickleError(f"has a tuple in a tuple in a tuple, or one of more than {MAX_ITEMS} items")
+    return tuple(items)
+
+
+def not_needed(what: str) -> UnsafePickleError:
+    """The error of something that is no part of any pickle of arrays."""
+    needless = f"{what}, which a pickle of arrays does not need; nothing was run"
+    return UnsafePickleError(f"{needless}. If the file is your own, {CONVERT}")
+
+
+def kind(value) -> str:
+    """What a value on the stack is, for messages."""
+    if type(value) is Array:
+        return "one array"
+    return "None" if value is None else KINDS.get(type(value), "bytes or a name")
+
+
+def shown(text: str) -> str:
+    """A name from a file as a message may show it: short and of plain characters, or not at all."""
+    return repr(text) if re.fullmatch(r"[\w.<>=| -]{1,60}", text, re.ASCII) else "(a name of odd characters)"

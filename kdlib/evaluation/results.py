@@ -1,0 +1,172 @@
+"""Tidy results: one row per number, in memory and on disk, and the seal that ends a run.
+
+Columns are `dataset, method, seed, split, domain, metric, value`; `split` is valid, test or fresh, `domain` is
+all, 0, 1, ... Leaves out what the numbers mean.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kdlib.data.dataset import Dataset, Split
+from kdlib.evaluation.metrics import Tally
+
+COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
+SEAL = "sealed.json"
+MOST = 8  #: datasets that the summary shows one by one
+CEILINGS = ("bayes", "bayes_told")  #: not methods to compare, but what they are compared with
+BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
+
+
+def frame(dataset: str, method: str, split: str, tally: Tally) -> pd.DataFrame:
+    """Every metric of a population on a split, overall and, where domains are known, accuracy in each."""
+    return pd.concat(
+        [
+            pd.DataFrame({
+                "dataset": dataset, "method": method, "seed": np.arange(len(values)),
+                "split": split, "domain": domain, "metric": metric, "value": values,
+            })
+            for (domain, metric), values in tally.values().items()
+        ],
+        ignore_index=True,
+    )[COLUMNS]  # fmt: skip
+
+
+def tally(split: Split, log_probabilities: Callable, taught: Callable | None = None) -> Tally:
+    """Scores a population on a split, block by block.
+
+    log_probabilities, taught: functions of points (n, features) and domains (n,) or None, as in `registry.Trained`.
+    """
+    found = Tally()
+    for start in range(0, len(split), BLOCK):
+        part = split.take(slice(start, start + BLOCK))
+        found.add(log_probabilities(part.x, part.d), part.y, part.d, taught and taught(part.x, part.d))
+    return found
+
+
+def reported(results: pd.DataFrame) -> str:
+    """The split that a dataset's results report: fresh points where there are any, else test, else valid."""
+    there = set(results["split"])
+    return next(split for split in ("fresh", "test", "valid") if split in there)
+
+
+def select(results: pd.DataFrame, metric: str = "accuracy", domain: str = "all", **equal) -> pd.DataFrame:
+    """The rows of one metric, one domain and whatever else is asked to be equal, e.g. `split="fresh"`."""
+    wanted = {"metric": metric, "domain": domain, **equal}
+    return results[np.logical_and.reduce([results[column] == value for column, value in wanted.items()])]
+
+
+def means(results: pd.DataFrame, **equal) -> dict[str, tuple[float, float]]:
+    """Mean and sd over seeds of each method, in order of appearance, of what `select` gives."""
+    groups = select(results, **equal).groupby("method", sort=False)["value"]
+    return {name: (float(values.mean()), float(values.std())) for name, values in groups}
+
+
+def write(results: pd.DataFrame, path) -> None:
+    """Writes results as CSV, numbers to the last digit; the same results give the same bytes."""
+    results.to_csv(path, index=False, float_format="%.17g", lineterminator="\n")
+
+
+def read(path) -> pd.DataFrame:
+    """Results as written by `write`; raises ValueError if the columns are others."""
+    text = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
+    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"value": [""]})  # a dataset may be named NA
+    if list(frame.columns) != COLUMNS:
+        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {', '.join(frame.columns)}")
+    return frame
+
+
+def seal(output) -> str:
+    """Writes the sentinel of a complete run beside its files: their SHA-256, by name; returns a line that says so.
+
+    Whoever publishes the files checks them against it: a run without it did not reach its end.
+    """
+    output = Path(output)
+    files = sorted(path for path in output.rglob("*") if path.is_file() and path.name != SEAL)
+    hashes = {path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (output / SEAL).write_text(json.dumps({"files": hashes}, indent=1) + "\n", encoding="utf-8")
+    return f"sealed: {', '.join(hashes)}"
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder is not a dataset's but a report of its own, as `reports/draft` is."""
+    return (folder / "summary.ipynb").is_file()
+
+
+class Reports:
+    """What runs left in a folder of reports: each dataset's manifest, results and maps."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        manifests = [path for path in sorted(self.folder.glob("*/manifest.json")) if not _is_report(path.parent)]
+        self.manifests = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in manifests}
+        self.good = [name for name, manifest in self.manifests.items() if manifest["status"] == "ok"]
+        self.of = cache(lambda name: read(self.folder / name / "results.csv"))  #: a dataset's results, by name
+
+    def first(self, most: int = MOST) -> "Reports":
+        """The same, with so many good runs at most: what is shown one by one has no room for more."""
+        few = copy.copy(self)
+        few.good = self.good[:most]
+        return few
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """All runs' results, one after the other; no rows if no run is good."""
+        frames = [self.of(name) for name in self.good]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+    @property
+    def status(self) -> pd.DataFrame:
+        """One row per dataset: status, reason if any run has one, and seconds."""
+        rows = {name: [m["status"], m["reason"], m["seconds"]] for name, m in self.manifests.items()}
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["status", "reason", "seconds"])
+        return (table if table["reason"].any() else table.drop(columns="reason")).rename_axis("dataset")
+
+    def methods(self, name: str) -> pd.DataFrame:
+        """A dataset's methods by name: title, what each spent, whether it is told the domain."""
+        return pd.read_csv(self.folder / name / "methods.csv", index_col="method")
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of all methods that ran on any dataset, by name."""
+        return {m: title for name in self.good for m, title in self.methods(name)["title"].items()}
+
+    def rungs(self, name: str) -> pd.DataFrame:
+        """A dataset's `ladder.csv`: what, label, seed, accuracy."""
+        return pd.read_csv(self.folder / name / "ladder.csv")
+
+    def study(self, name: str, study: str, file: str) -> pd.DataFrame | None:
+        """A file of a slow study of a dataset, if that was run and is good."""
+        folder = self.folder / name / study
+        if not (folder / "manifest.json").is_file():
+            return None
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return pd.read_csv(folder / file) if manifest["status"] == "ok" else None
+
+    def maps(self, name: str) -> dict[str, np.ndarray]:
+        """A dataset's `boundaries.npz`."""
+        with np.load(self.folder / name / "boundaries.npz") as maps:
+            return dict(maps)
+
+    def distance(self, name: str) -> float | None:
+        """d, where the dataset is one of the known generator's."""
+        distance = self.maps(name).get("distance")
+        return None if distance is None else float(distance)
+
+    def write(self, output, table: pd.DataFrame) -> str:
+        """Writes the results of all runs, a table of them, and the seal, into a folder; returns a line that says so."""
+        write(self.results, Path(output) / "results.csv")
+        table.to_csv(Path(output) / "table.csv", lineterminator="\n")
+        return seal(output)
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset's training points as they are drawn: in the plane of the figures."""
+        maps = self.maps(name)
+        train = Split(maps["points"], maps["points_y"], maps["points_d"])
+        return Dataset(name, train, train.take(slice(0)))

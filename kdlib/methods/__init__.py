@@ -1,0 +1,1 @@
+"""Methods: what is trained on a dataset, from which targets, and what it may use."""

@@ -1,0 +1,1 @@
+"""Pages: an executed notebook as one HTML file that needs nothing else."""

@@ -1,0 +1,197 @@
+"""The one training loop: a whole population, an epoch per call into one compiled graph.
+
+Every method trains here, teachers and students alike; they differ in their data, targets, loss and batches.
+Members do not touch each other: the gradient of a sum of losses with respect to one member's weights is
+the gradient of its own loss, and Adam works on each weight alone. The optimizer is Adam as in Keras (Kingma &
+Ba 2015; epsilon 1e-7 outside the root), with decoupled weight decay if asked (Loshchilov & Hutter 2019).
+
+Leaves out what this study has no use for: other optimizers, gradient clipping, early stopping (all methods
+have the same budget; the best epoch is chosen afterwards if asked).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from kdlib.training.losses import cross_entropy
+from kdlib.training.networks import forward
+
+# Every loss and shape is compiled once, on purpose; TensorFlow would warn that there are several.
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
+TINY = 1e-30  #: moves no weight: a step is a mean of gradients over at least `EPSILON`
+
+
+class TrainingError(ValueError):
+    """Data or settings that cannot be trained; the message says what was expected and what came."""
+
+
+@dataclass
+class Fit:
+    """A trained population."""
+
+    weights: list[np.ndarray]  #: of the last epoch
+    updates: int  #: per member
+    loss: np.ndarray  #: (epochs, member), the training loss, mean of each epoch
+    watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (epochs, member)
+    best: list[np.ndarray] | None = None  #: the weights of each member's best epoch, if asked for
+    best_epoch: np.ndarray | None = None  #: (member,), counted from 0
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Members whose loss or weights ceased to be finite (member,)."""
+        finite = np.isfinite(self.loss).all(axis=0)
+        for weight in self.weights:
+            finite &= np.isfinite(weight).all(axis=(1, 2))
+        return ~finite
+
+
+def cosine(rate: float, steps: int) -> np.ndarray:
+    """Learning rate of each step (steps,), from `rate` down to zero along half a cosine (Loshchilov & Hutter 2017)."""
+    return (rate * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps))).astype(np.float32)
+
+
+@tf.function(jit_compile=True)
+def _epoch(loss, widths, weights, means, squares, step, rows, rates, settings, decay):
+    """All steps of one epoch; returns the new state and the loss (member,).
+
+    rows (sum of widths, steps, member, batch): features and targets, `widths` of each; rates (steps, member or 1, 1, 1)
+    and decay (member or 1, 1, 1): they meet weights (member, in, out).
+    """
+    steps, members = rows.shape[1:3]
+    total = tf.zeros(members)
+    step = step + tf.range(1.0, steps + 1)
+    corrected = rates * tf.reshape(tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step)), [-1, 1, 1, 1])
+    # What a step needs is carried into it: sliced inside, it would keep the compiler from vectors.
+    batch, rate, kept = rows[:, 0], corrected[0], 1 - decay * rates[0]
+    for i in tf.range(1, steps + 1):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            parts = tf.split(batch, widths)  # (width, member, batch)
+            x, *wanted = (tf.transpose(part, [1, 2, 0]) for part in parts)
+            each = loss(forward(weights, x, parts[0]), wanted, settings)  # (member,)
+        gradients = tape.gradient(each, weights)
+        total += each
+        means = [_normal(m + (1 - BETA_1) * (g - m)) for m, g in zip(means, gradients, strict=True)]
+        squares = [v + (1 - BETA_2) * (g * g - v) for v, g in zip(squares, gradients, strict=True)]
+        weights = [
+            w * kept - rate * m / (tf.sqrt(v) + EPSILON) for w, m, v in zip(weights, means, squares, strict=True)
+        ]
+        i = tf.minimum(i, steps - 1)
+        batch, rate, kept = rows[:, i], corrected[i], 1 - decay * rates[i]
+    return weights, means, squares, step[-1], total / steps
+
+
+def _normal(t):
+    """Zero for what is nearly that: the means of dead units would decay to denormal numbers, which are slow."""
+    return tf.where(tf.abs(t) < TINY, 0.0, t)
+
+
+@tf.function(jit_compile=True)
+def _score(weights, x, labels):
+    """Cross-entropy and accuracy (member,) of the label head; x (1, n, features), one-hot labels (1, n, classes)."""
+    logits = forward(weights, x)[..., : labels.shape[2]]
+    right = tf.argmax(logits, axis=2) == tf.argmax(labels, axis=2)
+    return cross_entropy(logits, (labels,)), tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
+
+
+def fit(
+    weights: list[np.ndarray],
+    x: np.ndarray,
+    targets: tuple[np.ndarray, ...],
+    loss: Callable,
+    batches: Iterable[np.ndarray],
+    rates: np.ndarray,
+    *,
+    settings: dict | None = None,
+    weight_decay: float | np.ndarray = 0.0,
+    watch: tuple[np.ndarray, np.ndarray] | None = None,
+    keep_best: bool = False,
+    progress: Callable[[int], None] | None = None,
+    observe: Callable[[int, list], None] | None = None,
+) -> Fit:
+    """Trains a population and returns it; what was passed in stays as it was.
+
+    weights: from `networks.initial_weights`. x: (n, features), or each member's own (member, n, features);
+    targets: arrays (n, outputs) or (member, n, outputs), as `loss` wants them. batches: one array of row indices
+    (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,), or each
+    member's own (steps, member). settings: numbers for the loss, one for all or one per member, as is weight_decay.
+    watch: points (n, features) and one-hot labels (n, classes) whose loss and accuracy are noted after every epoch;
+    with `keep_best` each member's weights of its best epoch (most accurate there, the earliest of equals) are kept too.
+    observe: is shown every epoch, counted from 1, with its weights. Raises `TrainingError`.
+    """
+    members = len(weights[0])
+    rows, widths = _table((x, *targets), members)
+    settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in (settings or {}).items()}
+    rates = np.asarray(rates, np.float32).reshape(len(rates), -1, 1, 1)
+    decay = np.asarray(weight_decay, np.float32).reshape(-1, 1, 1)
+    if not {rates.shape[1], len(decay)} <= {1, members}:
+        raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
+    decay = tf.constant(decay)
+    if keep_best and watch is None:
+        raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
+    if watch is not None:
+        watch = [tf.constant(np.asarray(array, np.float32)[None]) for array in watch]
+    state = [tf.constant(w, tf.float32) for w in weights]
+    means, squares, step = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], tf.constant(0.0)
+    losses, scores = [], []
+    best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
+    for epoch, index in enumerate(batches):
+        if index.shape[1] != members:
+            raise TrainingError(f"batches for {index.shape[1]} members, but there are {members}")
+        start = int(step)
+        *moved, each = _epoch(
+            loss, widths, state, means, squares, step, rows(index), rates[start : start + len(index)], settings, decay
+        )
+        state, means, squares, step = moved
+        losses.append(each.numpy())
+        if watch is not None:
+            scores.append([score.numpy() for score in _score(state, *watch)])
+        if keep_best:
+            accuracy = scores[-1][1]
+            better = accuracy > best_accuracy
+            best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch, best_epoch)
+            best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
+        if observe is not None:
+            observe(epoch + 1, state)
+        if progress is not None:
+            progress(epoch + 1)
+    if not losses:
+        raise TrainingError("no batches: at least one epoch is needed")
+    return Fit(
+        weights=[np.asarray(w) for w in state],
+        updates=int(step),
+        loss=np.array(losses),
+        watched=dict(zip(("loss", "accuracy"), np.moveaxis(np.array(scores), 1, 0), strict=True)) if scores else {},
+        best=[np.asarray(w) for w in best] if keep_best else None,
+        best_epoch=best_epoch if keep_best else None,
+    )
+
+
+def _table(arrays, members: int) -> tuple[Callable, tuple[int, ...]]:
+    """How to gather rows of arrays (n, width), shared, or (member, n, width) by (steps, member, batch), and the widths.
+
+    They are gathered as columns, (sum of widths, steps, member, batch).
+    """
+    columns, widths = [], []
+    for array in arrays:
+        array = np.asarray(array, np.float32)
+        if not np.isfinite(array).all():
+            raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
+        if array.ndim != 2 and (array.ndim != 3 or len(array) != members):
+            raise TrainingError(f"expected (n, width) or ({members}, n, width), got an array of shape {array.shape}")
+        offset = np.arange(members)[:, None] * array.shape[1] if array.ndim == 3 else 0
+        widths.append(array.shape[-1])
+        columns += [(column, offset) for column in array.reshape(-1, array.shape[-1]).T.copy()]
+
+    def gather(index):
+        gathered = np.empty((len(columns), *index.shape), np.float32)
+        for (column, offset), values in zip(columns, gathered, strict=True):  # several times as fast as tf.gather
+            np.take(column, index + offset, out=values, mode="clip")
+        return gathered
+
+    return gather, tuple(widths)

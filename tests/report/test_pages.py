@@ -1,0 +1,323 @@
+"""Pages need nothing but themselves, say what the notebook meant, and show hostile text as text."""
+
+import base64
+import io
+import json
+import re
+
+import nbformat
+import pandas as pd
+import pytest
+from lxml import etree, html
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from kdlib import display
+from kdlib.report.pages import render as pages
+from kdlib.report.pages.markdown import Markdown, mathml
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+RECORD = {
+    "name": f"data_{HOSTILE}",
+    "status": "ok",
+    "reason": "",
+    "started": "2026-01-02T03:04:05+00:00",
+    "seconds": 1.5,
+    "parameters": {"seeds": 30, "epochs": 300, "hidden": [64, 32], "draft": False},
+    "hashes": {"data": "0" * 64, "code": {"kdlib/study.py": "1" * 64}},
+    "environment": {"python": "3.12", "versions": {"numpy": "2"}, "cpu": "CPU", "threads": 1, "platform": "Linux"},
+    "git": {"commit": "a" * 40, "dirty": True},
+}
+SCRIPT = (pages.TEMPLATES / "page.js").read_text(encoding="utf-8")
+UP = {"up": "../index.html", "reports": [], "seeds": 30, "epochs": 300, "command": "python -m kdlib.report run"}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook displays, as notebook outputs."""
+    outputs = []
+
+    def publish(data, metadata):
+        outputs.append(new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr(display, "publish_display_data", publish)
+    return outputs
+
+
+def page(*cells, record=RECORD, links=UP):
+    """The page of a notebook, as text and as a tree."""
+    text = pages.page(nbformat.writes(new_notebook(cells=list(cells))).encode(), record, links)
+    return text, html.fromstring(text)
+
+
+def figure(caption="A *caption*.", alt="An alt text.", name=""):
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(3, 2))
+    made.subplots().plot([1, 2])
+    display.figure(made, caption, alt, name=name)
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
+    figure(caption=HOSTILE, alt=f'"{HOSTILE}')
+    display.table(pd.DataFrame({HOSTILE: [HOSTILE]}), caption=HOSTILE, note=HOSTILE)
+    display.claim(f"{HOSTILE} and [a link](javascript:alert(1)) ![picture](https://example.org/x.png)")
+    shown.append(new_output("display_data", data={"text/html": HOSTILE, "text/plain": HOSTILE}))
+    shown.append(new_output("display_data", data={"image/svg+xml": HOSTILE, "application/javascript": "alert(3)"}))
+    shown.append(new_output("stream", name="stderr", text=f"\x1b[31m{HOSTILE}"))
+    source = f"# {HOSTILE}\nprint('{HOSTILE}')"
+    text, tree = page(
+        new_markdown_cell(f"# Title {HOSTILE}\n\n## Part {HOSTILE}\n\n<iframe src='https://example.org'></iframe>"),
+        new_markdown_cell(r"$\href{javascript:alert(1)}{x}$ $\text{<script>alert(1)</script>}$ `<b>`"),
+        new_code_cell(source, outputs=shown),
+    )
+    assert [script.text_content() for script in tree.xpath("//script")] == [SCRIPT]
+    assert not tree.xpath("//iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
+    assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/png;base64,"]
+    assert not re.search(r"url\(|@import", text.split("</style>")[0])
+    assert all(re.match(r"#|\.\./|https:", link) for link in tree.xpath("//@href"))
+    policy = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert policy.split(";")[3].split()[0] == "script-src" and policy.split(";")[3].count("'sha256-") == 1
+    assert tree.text_content().count("<script>alert(1)</script>") >= 12
+    assert text.startswith("<!DOCTYPE html>") and len(text) < 3_000_000
+
+
+def test_the_policy_allows_just_the_page_s_own_style_and_script():
+    import hashlib
+
+    text, _ = page(new_markdown_cell("# T"))
+    for tag in ("style", "script"):
+        own = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S)[1]
+        assert base64.b64encode(hashlib.sha256(own.encode()).digest()).decode() in text.split("<style>")[0]
+
+
+def test_an_explorer_s_data_cannot_end_its_element(shown):
+    display.explorer({"datasets": [{"name": f"</script>{HOSTILE}"}], "titles": {}, "colours": {}})
+    _, tree = page(new_code_cell("x", outputs=shown))
+    data, script = tree.xpath("//script")
+    assert data.get("type") == "application/json" and script.text_content() == SCRIPT
+    assert json.loads(data.text_content())["datasets"][0]["name"] == f"</script>{HOSTILE}"
+    shown.clear()
+    display.explorer({"datasets": []})
+    assert not shown
+
+
+def test_figures_and_tables_are_numbered_captioned_and_described(shown):
+    figure()
+    figure("Second.", "Other.")
+    frame = pd.DataFrame(
+        {"accuracy": [0.5, 0.98765, None], "5%": [1, 2, 3]}, index=pd.Index(["a", "b", "c"], name="method")
+    )
+    display.table(frame, "Results.", digits=3, best={"accuracy": "max"}, note="A *note*.")
+    _, tree = page(new_code_cell("x", outputs=shown))
+    assert tree.xpath("//figure[@id='figure-1']//img/@alt") == ["An alt text."]
+    captions = [" ".join(caption.text_content().split()) for caption in tree.xpath("//figcaption")]
+    assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results."]
+    rows = [[cell.text_content() for cell in row] for row in tree.xpath("//table//tr")]
+    assert rows == [["method", "accuracy", "5\u202f%"], ["a", "0.500", "1"], ["b", "0.988", "2"], ["c", "–", "3"]]
+    assert tree.xpath("//td[contains(@class, 'best')]/strong/text()") == ["0.988"]
+    assert tree.xpath("//td[@class='number']") and tree.xpath("//tbody//th[@scope='row']/text()") == ["a", "b", "c"]
+    assert tree.xpath("//p[@class='note']/em/text()") == ["note"]
+
+
+def referring(shown, prose):
+    """The page of prose, then two figures and two tables of which the second ones have names; and its last prose."""
+    figure()
+    figure(name="ladder")
+    display.table(pd.DataFrame({"x": [1]}), "First, beside [that](#figure-ladder).")
+    display.table(pd.DataFrame({"x": [1]}), "Second.", name="scores")
+    return page(new_markdown_cell(prose), new_code_cell("x", outputs=shown))[1]
+
+
+def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(shown):
+    tree = referring(shown, "# T\n## See [it](#figure-ladder)\n\n[The ladder](#figure-ladder), [](#table-scores).")
+    assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure\u00a02", "Table\u00a02"]
+    for link in tree.xpath("//main/p/a | //h2/a[not(@class)] | //figcaption/a[not(@class)]"):
+        (target,) = tree.xpath(f"//figure[@id='{link.get('href')[1:]}']")
+        assert target.xpath("figcaption/a[@class='number']")[0].text_content() == link.text_content()
+    assert tree.xpath("//figcaption/a[not(@class)]/text()") == ["Figure\u00a02"]
+    assert tree.xpath("//nav[@class='contents']//a/text()")[0] == "See Figure\u00a02"
+
+
+@pytest.mark.parametrize(
+    ("prose", "told"),
+    [
+        (
+            "[x](#figure-lader)",
+            'no figure has this name: expected one of #figure-ladder, #table-scores; .*name="lader"',
+        ),
+        ("[x](#table-ladder)", "no table has this name"),
+        ("[x](#figure-2)", "no figure has this name"),  # what the number is changes with the order
+    ],
+)
+def test_a_reference_to_nothing_is_an_error(shown, prose, told):
+    with pytest.raises(pages.PageError, match=told):
+        referring(shown, prose)
+
+
+def test_names_are_plain_and_of_one_figure_each(shown):
+    with pytest.raises(ValueError, match="name: expected small letters, digits and hyphens"):
+        figure(name="2")
+    figure(name="ladder")
+    with pytest.raises(pages.PageError, match="expected a name of its own for each figure, got 'ladder' twice"):
+        referring(shown, "x")
+
+
+def test_figures_are_the_same_bytes_each_time_and_closed(shown):
+    figure()
+    figure()
+    first, caption, second, _ = shown
+    assert first.data["image/png"] == second.data["image/png"]
+    assert caption.metadata["kdlib"] == {"kind": "caption"}
+    from PIL import Image
+
+    width, height = Image.open(io.BytesIO(base64.b64decode(first.data["image/png"]))).size
+    assert first.metadata["image/png"] == {"width": width // 2, "height": height // 2}
+
+
+@pytest.mark.parametrize(("caption", "alt"), [("", "alt"), ("caption", " "), ("caption", None)])
+def test_a_figure_without_words_is_refused(caption, alt):
+    with pytest.raises(ValueError, match="expected a sentence"):
+        figure(caption, alt)
+
+
+def test_best_may_be_a_frame_and_must_fit(shown):
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    display.table(frame, "T.", best=frame > 1.5, formats={"x": ".1%"})
+    assert shown[0].metadata["kdlib"]["marks"] == [[0, 1], [1, 0], [1, 1]]
+    assert shown[0].metadata["kdlib"]["rows"] == [["100.0%", "3.0000"], ["200.0%", "4.0000"]]
+    assert "★" in shown[0].data["text/plain"] and "★" in shown[0].data["text/html"]
+    with pytest.raises(ValueError, match="shape"):
+        display.table(frame, "T.", best=frame[["x"]])
+    with pytest.raises(ValueError, match="'max' or 'min'"):
+        display.table(frame, "T.", best={"x": "most"})
+
+
+@pytest.mark.parametrize(("rows", "scrolls"), [(30, []), (300, ["scroll tall"])])
+def test_a_long_table_scrolls_by_itself(shown, rows, scrolls):
+    display.table(pd.DataFrame({"x": range(rows)}), "T.")
+    _, tree = page(new_code_cell("pass", outputs=shown))
+    assert tree.xpath("//div[contains(@class, 'tall')]/@class") == scrolls
+    assert len(tree.xpath("//tbody/tr")) == rows
+
+
+def test_literal_keeps_markdown_s_signs():
+    name = "a_b*c*[d](e) `f` $g$ <h> # ~i~ |j| \\ !"
+    assert html.fromstring(Markdown().block(display.literal(name))).text_content().strip() == name
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("-0.5 [-1, -2], 29% of (-3)", "−0.5 [−1,\u00a0−2], 29\u202f% of (−3)"),
+        ("0.5 ± 0.1, T = 4, 95 % [0, +1]", "0.5\u00a0±\u00a00.1, T\u00a0=\u00a04, 95\u202f% [0,\u00a0+1]"),
+        ("a = b, `T = 4`, [x, y], 100 of", "a = b, T = 4, [x, y], 100 of"),
+        ("data-0.5 of 2026-01-02, 3-5, a - b, `-1 5%`", "data-0.5 of 2026-01-02, 3-5, a - b, -1 5%"),
+    ],
+)
+def test_numbers_are_typeset_and_names_and_code_are_not(text, printed):
+    assert html.fromstring(Markdown().block(text)).text_content().strip() == printed
+
+
+def test_code_that_shows_nothing_is_one_fold(shown):
+    parameters = [
+        new_code_cell(f"x = {i}", metadata={"tags": [tag]})
+        for i, tag in enumerate(("parameters", "injected-parameters"))
+    ]
+    figure()
+    _, tree = page(*parameters, new_code_cell("import a"), new_code_cell("b()", outputs=shown), new_code_cell("c = 1"))
+    assert tree.xpath("//details/summary/text()") == ["Parameters · Code", "Code"]
+
+
+def test_contents_lead_to_headings_and_code_is_folded():
+    cells = [new_markdown_cell("# Title\n## Same\n## Same\n### Sub $x^2$\n#### Deep"), new_code_cell("# Do it\nx = 1")]
+    _, tree = page(*cells)
+    targets = tree.xpath("//nav[@class='contents']//a/@href")
+    assert targets == ["#same", "#same-2", "#sub-x-2", "#provenance"]
+    assert all(tree.xpath(f"//*[@id='{target[1:]}']") for target in targets)
+    assert tree.xpath("//h1")[0].text_content() == "Title" and tree.xpath("//html/@lang") == ["en"]
+    assert tree.xpath("//details[not(@open)]/summary/text()") == ["Do it"]
+    ids = tree.xpath("//@id")
+    assert len(ids) == len(set(ids))
+
+
+def test_draft_is_said_on_the_page():
+    draft = RECORD | {"parameters": {"draft": True}}
+    assert page(new_markdown_cell("# T"), record=draft)[1].xpath("//p[@class='draft']")
+    assert not page(new_markdown_cell("# T"))[1].xpath("//p[@class='draft']")
+
+
+def test_provenance_is_on_the_page():
+    text = page(new_markdown_cell("# T"))[1].xpath("//footer")[0].text_content()
+    for part in (
+        "2026-01-02 03:04",
+        "python -m kdlib.report run",
+        "a" * 40,
+        "uncommitted",
+        "0" * 64,
+        "numpy 2",
+        "64, 32",
+        "CPU, 1 thread",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("latex", "text"),
+    [
+        (r"\mathrm{KL}(p \| q)", "KL(p‖q)"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a=bc=d"),
+        (r"\log p", "logp"),
+        (r"\sum_k P(k \mid x)\,T_k(x)", "∑kP(k∣x)Tk(x)"),
+    ],
+)
+def test_formulas_become_mathml(latex, text):
+    tree = etree.fromstring(mathml(latex))
+    assert tree.tag.endswith("math") and "".join(tree.itertext()) == text and tree.get("alttext") == latex
+
+
+@pytest.mark.parametrize("latex", [r"\nosuchcommand x", "a & b", "{", r"\left( x"])
+def test_what_cannot_be_converted_is_shown_as_written(latex):
+    assert html.fromstring(mathml(latex)).text_content() == latex and mathml(latex).startswith("<code>")
+
+
+def test_an_output_that_is_not_as_show_gives_it_is_a_clear_error():
+    output = new_output("display_data", data={"image/png": "!"}, metadata={"kdlib": {"kind": "table"}})
+    with pytest.raises(pages.PageError, match=r"kdlib\.show"):
+        page(new_code_cell("x", outputs=[output]))
+    output = new_output("display_data", data={"image/png": "not base64!"})
+    with pytest.raises(pages.PageError, match="base64"):
+        page(new_code_cell("x", outputs=[output]))
+
+
+def test_progress_in_a_notebook_tells_the_task_and_leaves_nothing(capfd):
+    heard = display.progress()
+    for task in ("ffnn", "teacher of domain 0"):
+        for epoch in range(1, 4):
+            heard(task, epoch, 3)
+    told = capfd.readouterr().err
+    assert "ffnn" in told and "teacher of domain 0" in told and "3/3" not in told.splitlines()[-1:]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "run --data=/home/me/my --seeds=3 --hidden=8,4 --draft --study --jobs=2",
+            "run --data=my --seeds=3 --hidden=8,4 --draft --study",
+        ),
+        ("sweep /home/me/a.yaml --alpha=0.25", "sweep a.yaml --data=data --alpha=0.25"),
+    ],
+)
+def test_the_command_asks_for_the_same_and_tells_of_no_machine(words, told):
+    from kdlib.report import navigation
+    from kdlib.report.__main__ import _parser
+
+    assert navigation.command(_parser().parse_args(words.split())) == f"python -m kdlib.report {told}"
+
+
+def test_a_sweep_s_page_has_no_one_setting():
+    facts = page(new_markdown_cell("# T"), links={"up": None, "reports": [], "command": "x"})[1].xpath(
+        "//p[@class='facts']"
+    )[0]
+    assert "seed" not in facts.text_content()

@@ -1,0 +1,84 @@
+"""The whole way for real, at smoke budget: two datasets, two seeds, two epochs, papermill, kernels, pages."""
+
+import time
+from urllib.parse import quote
+
+import lxml.html
+import pandas as pd
+import pytest
+from cluster import Cluster
+from run_report import FIVE_KEYS, run_report
+
+from kdlib.evaluation import results
+
+pytestmark = pytest.mark.slow
+
+
+def page(path):
+    return lxml.html.fromstring(path.read_text(encoding="utf-8"))
+
+
+def test_every_page_is_there_with_its_figures(report):
+    index = page(report / "index.html")
+    assert len(index.xpath("//figure//img")) == 4
+    links = set(index.xpath("//a/@href"))
+    assert {"near/report.html", f"{quote(FIVE_KEYS)}/report.html"} <= links
+    for name in ("near", FIVE_KEYS):
+        tree = page(report / name / "report.html")
+        assert len(tree.xpath("//figure//img")) == 9
+        assert all(len(image.get("alt")) > 40 for image in tree.xpath("//img"))
+        assert "../index.html" in tree.xpath("//a/@href")
+        assert tree.xpath("//math")
+    for path in report.rglob("*.html"):
+        assert "draft" in page(path).text_content().lower()
+        assert path.stat().st_size < 3_000_000
+
+
+def test_figures_have_a_dark_twin_and_their_data_beside_them(report):
+    named = 0
+    for path in report.rglob("*.html"):
+        tree = page(path)
+        for picture in tree.xpath("//picture"):
+            (dark,) = picture.xpath("source[@media='(prefers-color-scheme: dark)']/@srcset")
+            assert dark.startswith("data:image/png;base64,") and dark not in picture.xpath("img/@src")
+        for file in tree.xpath("//a[@class='data']/@href"):
+            assert (path.parent / file).is_file()
+            named += 1
+    assert named > 10
+
+
+def test_a_broken_dataset_is_a_row_that_says_so(report):
+    text = page(report / "index.html").text_content()
+    assert "broken" in text
+    assert "invalid" in text
+
+
+def test_the_tables_hold_both_datasets(report):
+    frame = results.read(report / "results.csv")
+    assert set(frame.dataset) == {"near", FIVE_KEYS}
+    assert frame.groupby("dataset")["split"].unique().map(set).to_dict() == {
+        "near": {"valid", "test", "fresh"},
+        FIVE_KEYS: {"valid", "fresh"},
+    }
+    table = pd.read_csv(report / "table.csv", index_col="dataset")
+    assert table.loc["near", "FFNN, original"] == "0.9680 ± 0.0034"
+
+
+def test_with_nothing_due_a_report_ends_within_three_seconds(report_data, report):
+    begin = time.monotonic()
+    done = run_report(f"--data={report_data}", f"--out={report}", "--seeds=2")
+    assert time.monotonic() - begin < 3  # 0.3 on a quiet machine
+    assert done.stdout.startswith("nothing is due; up to date: 3 runs and the summary\n")
+    assert done.stderr.startswith("broken: invalid: broken.pkl: ")  # told each time, and not tried again
+
+
+def test_the_same_seeds_give_the_same_file_on_a_cluster_too(report_data, report, tmp_path):
+    out = tmp_path / "out"
+    with Cluster(tmp_path / "cluster", workers=2) as cluster:
+        again = run_report(f"--data={report_data}", f"--out={out}", "--seeds=2", f"--scheduler={cluster.file}")
+    assert again.returncode == 1, again.stderr
+    for name in ("results.csv", "near/results.csv", f"{FIVE_KEYS}/results.csv"):
+        assert (out / name).read_bytes() == (report / name).read_bytes()
+    frame = results.read(report / "results.csv")
+    nll = results.select(frame, metric="nll", split="fresh", method="ffnn", dataset="near")["value"]
+    assert nll.nunique() == 2

@@ -1,0 +1,154 @@
+"""One notebook, executed truthfully: every way in which a run is not good is told, with real kernels."""
+
+import importlib
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_notebooks import PARAMETERS, SEAL, WRITE, notebook
+
+from kdlib.report import manifest
+from kdlib.report.execution import run_notebook as execute_module
+from kdlib.report.execution.run_notebook import Job, execute
+
+pytestmark = pytest.mark.slow
+
+LINK = "(pathlib.Path(output) / 'link').symlink_to('/etc')"
+
+
+def run(template, name="a.pkl", **settings):
+    job = Job("a", template, {"dataset": f"inputs/{name}", "seeds": 2}, {name: b"data"}, **settings)
+    return execute(job)
+
+
+def test_good_run_returns_what_was_sealed_and_no_folder_of_this_machine():
+    events = []
+    name = 'it\'s "odd" {0}\n.pkl'
+    template = notebook(WRITE, "import os, warnings\nprint(os.getcwd()); warnings.warn('old')", "")
+    job = Job("a", template, {"dataset": f"inputs/{name}", "seeds": 2}, {name: b"data"})
+    outcome = execute(job, events.append)
+    assert (outcome.status, outcome.reason) == ("ok", "")
+    assert outcome.files == {"results.csv": b"bytes,seeds\n4,2\n"}
+    assert [cell["heading"] for cell in outcome.cells] == ["A title"] * 3 + ["Work"] * 4
+    assert [event["cell"] for event in events] == list(range(1, 8))
+    assert {event["of"] for event in events} == {7}
+    assert "/kd-" not in outcome.notebook.decode() and "ipykernel_" not in outcome.notebook.decode()
+    assert outcome.environment["versions"]["papermill"]
+
+
+def test_what_jupyterlab_starts_are_the_press_s_kernels():
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    module, name = re.search(r"jupyter lab .*kernel_spec_manager_class=(\S+)\.(\w+)", makefile).groups()
+    specs = getattr(importlib.import_module(module), name)().get_all_specs()
+    assert {each["spec"]["argv"][0] for each in specs.values()} == {sys.executable}
+    assert all("--IPKernelApp.capture_fd_output=False" in each["spec"]["argv"] for each in specs.values())
+
+
+def test_a_training_is_heard_of_while_it_runs_and_leaves_no_trace():
+    tell = "import time\nfrom kdlib import show\nheard = show.progress(output)"
+    loop = "for epoch in range(1, 101):\n    heard('ffnn', epoch, 100)\n    time.sleep(0.01)"
+    events = []
+    outcome = execute(
+        Job("a", notebook(WRITE, f"{tell}\n{loop}"), {"dataset": "inputs/a"}, {"a": b"data"}), events.append
+    )
+    trained = [event for event in events if "task" in event]
+    assert trained[-1] == {"name": "a", "task": "ffnn", "epoch": 100, "epochs": 100}
+    assert 4 <= len(trained) <= 10, "not every epoch, but several times a second"
+    assert events.index(trained[-1]) > [event.get("cell") for event in events].index(6)
+    assert outcome.status == "ok" and not json.loads(outcome.notebook)["cells"][5]["outputs"]
+
+
+def test_what_a_library_says_past_python_is_not_in_the_notebook():
+    outcome = run(notebook(WRITE, "import os\n_ = os.write(2, b'I0000 00:00:1795500254.013072 11294 port.cc: on\\n')"))
+    assert outcome.status == "ok" and not json.loads(outcome.notebook)["cells"][5]["outputs"]
+
+
+def test_equal_runs_give_equal_bytes():
+    first, second = run(notebook(WRITE)), run(notebook(WRITE))
+    assert first.notebook == second.notebook and first.files == second.files
+
+
+@pytest.mark.parametrize(
+    ("cell", "status", "reason"),
+    [
+        ("1 / 0", "failed", "cell 6 (Work): ZeroDivisionError: division by zero"),
+        ("raise ValueError('two\\nlines \\x1b[31mred')", "failed", "cell 6 (Work): ValueError: two lines red"),
+        ("import sys; sys.exit(0)", "failed", "cell 6 (Work): SystemExit: 0"),
+        ("import os; os.kill(os.getpid(), 9)", "died", "cell 6 (Work): the kernel died (signal 9)"),
+        ("import os; os._exit(0)", "died", "cell 6 (Work): the kernel died (exit status 0)"),
+        (LINK, "failed", "results: 'link' is not a regular file"),
+    ],
+)  # fmt: skip
+def test_a_cell_that_goes_wrong(cell, status, reason):
+    outcome = run(notebook(WRITE, cell, seal=SEAL.replace("folder.iterdir()", "[folder / 'results.csv']")))
+    assert (outcome.status, outcome.reason) == (status, reason)
+    assert outcome.files == {}
+    executed = json.loads(outcome.notebook)["cells"]
+    assert executed[4]["execution_count"] == 3 and "papermill" not in executed[4]["metadata"]
+
+
+def test_time_limit_holds_for_a_kernel_that_does_not_listen():
+    deaf = "import signal\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\nwhile True: pass"
+    begin = time.monotonic()
+    outcome = run(notebook(deaf), limit=3)
+    assert (outcome.status, outcome.reason) == ("timeout", "cell 5 (Work): not done after 3 seconds")
+    assert time.monotonic() - begin < 15
+
+
+def test_a_notebook_without_a_seal():
+    outcome = run(notebook(WRITE, seal=""))
+    assert (outcome.status, outcome.reason) == ("failed", "the notebook ended without sealing its results")
+
+
+@pytest.mark.parametrize(
+    ("sealed", "present", "reason"),
+    [
+        ({"a": b"1"}, {"a": b"2"}, "results: 'a' changed after it was sealed"),
+        ({"a": b"1"}, {"a": b"1", "b/c": b"2"}, "results: 'b/c' was written but not sealed"),
+        ({"a": b"1", "b": b"2"}, {"a": b"1"}, "results: 'b' was sealed but is not there"),
+        (None, {"a": b"1"}, "results: sealed.json cannot be read"),
+    ],
+)
+def test_a_seal_that_does_not_hold(tmp_path, sealed, present, reason):
+    (tmp_path / "b").mkdir()
+    for name, content in present.items():
+        (tmp_path / name).write_bytes(content)
+    sums = None if sealed is None else {name: manifest.digest(content) for name, content in sealed.items()}
+    (tmp_path / "sealed.json").write_text(json.dumps({"files": sums}))
+    with pytest.raises(execute_module.RunError, match=f"^{reason}$"):
+        execute_module.sealed_files(tmp_path)
+
+
+def test_a_skipped_cell_is_not_a_good_run():
+    template = json.loads(notebook(WRITE, "late = 1"))
+    template["cells"][4]["metadata"]["tags"] = ["skip-execution"]
+    assert run(json.dumps(template).encode()).reason == "cell 6 (Work): never executed"
+
+
+def test_kernel_is_this_interpreter_with_one_thread_and_no_personal_files(tmp_path, monkeypatch):
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "mine.py").write_text("raise SystemExit('personal')")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    outcome = run(notebook(WRITE, "import os, sys\nprint(sys.executable, os.environ['OMP_NUM_THREADS'])"))
+    assert outcome.status == "ok"
+    printed = json.loads(outcome.notebook)["cells"][5]["outputs"]
+    assert "".join(printed[0]["text"]).split()[-1] == "1"
+    assert "".join(printed[0]["text"]).split()[0] == sys.executable
+
+
+def test_nothing_stays_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run(notebook(WRITE, "import os; os.kill(os.getpid(), 9)"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_begin():
+    assert run(b"nonsense").reason.startswith("the notebook cannot be read: ")
+    outcome = run(notebook(WRITE, parameters=PARAMETERS), code="other")
+    assert outcome.reason == "kdlib is not what the run was planned with: edited meanwhile, or this worker has another"
