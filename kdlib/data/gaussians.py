@@ -13,8 +13,10 @@ four independent datasets.
 
 import argparse
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -66,50 +68,76 @@ def generate(d: float) -> Dataset:
     return from_arrays(f"data_d{d}", arrays)
 
 
-def _outside(d: float, x: np.ndarray) -> np.ndarray:
-    """Whether each point is of class 1, were it of domain k: bools (..., 3)."""
-    return np.linalg.norm(x[..., None, :] - centres(d), axis=-1) > radii()
+@dataclass(frozen=True)
+class ThreeGaussians:
+    """The data-generating distribution of `generate(distance)`; a `distributions.KnownDistribution`.
+
+    The classes follow the fixed `radii`, not the medians of each sample, so they are equally frequent only on average.
+    """
+
+    distance: float
+    domains: ClassVar[int] = 3
+    classes: ClassVar[int] = 2
+    features: ClassVar[int] = 2
+    domain_weights: ClassVar[tuple[float, ...]] = (1 / 3, 1 / 3, 1 / 3)
+
+    @property
+    def name(self) -> str:
+        return f"three Gaussians, d = {self.distance:g}"
+
+    @property
+    def description(self) -> str:
+        return (
+            f"Three standard normal domains in the plane, their centres on a circle of radius {4 * self.distance:g}; "
+            "class 0 is the disc within each domain's median radius, class 1 all that is outside it."
+        )
+
+    def sample(self, domains: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Points (..., 2) and classes (...) of the given domains (...); the same noise at every distance."""
+        noise = rng.standard_normal((*domains.shape, 2))
+        x = centres(self.distance)[domains] + noise
+        outside = np.take_along_axis(self._outside(x), domains[..., None], axis=-1)
+        return x, outside[..., 0].astype(np.int64)
+
+    def domain_posterior(self, x: np.ndarray) -> np.ndarray:
+        """P(k | x) of points (n, 2): (n, 3), exact."""
+        logs = -0.5 * np.square(x[:, None, :] - centres(self.distance)).sum(-1)  # (n, domain)
+        likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return likelihood / likelihood.sum(axis=1, keepdims=True)
+
+    def posterior(self, x: np.ndarray) -> np.ndarray:
+        """P(y | x) of points (n, 2) of unknown domain: (n, 2), exact: sum over k of P(k | x) [class in domain k]."""
+        weights, outside = self.domain_posterior(x), self._outside(x)  # (n, domain)
+        return np.stack([(weights * ~outside).sum(axis=1), (weights * outside).sum(axis=1)], axis=1)
+
+    def _outside(self, x: np.ndarray) -> np.ndarray:
+        """Whether points (..., 2) would be of class 1, for each domain that they may come from: bools (..., 3)."""
+        return np.linalg.norm(x[..., None, :] - centres(self.distance), axis=-1) > radii()
 
 
 def own_rule(d: float, x: np.ndarray, domain: np.ndarray) -> np.ndarray:
     """The class (n,) of points (n, 2) of known domains (n,): 1 outside their own domain's median radius."""
-    return _outside(d, x)[np.arange(len(x)), domain].astype(np.int64)
+    return ThreeGaussians(d)._outside(x)[np.arange(len(x)), domain].astype(np.int64)
 
 
 def fresh(d: float, n: int, seed: int) -> Split:
-    """n new points of the same law, in order of their domains, which have equal sizes (to one point).
-
-    The same seed gives the same noise at every d, so that comparisons across d are paired.
-    """
+    """n new points, in order of their domains, which have equal sizes (to one point)."""
     domain = np.arange(n) * 3 // n
-    x = centres(d)[domain] + np.random.default_rng(seed).standard_normal((n, 2))
-    return Split(x, own_rule(d, x, domain), domain)
+    return Split(*ThreeGaussians(d).sample(domain, np.random.default_rng(seed)), domain)
 
 
 def fresh_training(d: float, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """New training sets of the same law: x (draws, 2400, 2), y (draws, 2400), d (draws, 2400).
-
-    Each has 800 points per domain, in order. Labels follow the fixed `radii`, not each draw's own median:
-    the law of the given data is held fixed, so classes are equally frequent only on average over domains.
-    More draws of the same seed begin with the same draws.
-    """
-    domain = np.repeat(np.arange(3), 800)
-    x = centres(d)[domain] + np.random.default_rng(seed).standard_normal((draws, 2400, 2))
-    y = _outside(d, x)[:, np.arange(2400), domain].astype(np.int64)
-    return x, y, np.tile(domain, (draws, 1))
+    """New training sets: x (draws, 2400, 2), y (draws, 2400), d (draws, 2400)."""
+    domains = np.tile(np.repeat(np.arange(3), 800), (draws, 1))
+    return *ThreeGaussians(d).sample(domains, np.random.default_rng(seed)), domains
 
 
 def domain_posterior(d: float, x: np.ndarray) -> np.ndarray:
-    """P(k | x) of points (n, 2): (n, 3), exact; the domains are equally frequent."""
-    logs = -0.5 * np.square(x[:, None, :] - centres(d)).sum(-1)  # (n, domain)
-    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return likelihood / likelihood.sum(axis=1, keepdims=True)
+    return ThreeGaussians(d).domain_posterior(x)
 
 
 def posterior(d: float, x: np.ndarray) -> np.ndarray:
-    """P(y | x) of points (n, 2) whose domain is not told: (n, 2), exact: sum over k of P(k | x) [rule of k]."""
-    weights, outside = domain_posterior(d, x), _outside(d, x)  # (n, domain)
-    return np.stack([(weights * ~outside).sum(axis=1), (weights * outside).sum(axis=1)], axis=1)
+    return ThreeGaussians(d).posterior(x)
 
 
 def bayes_accuracy(d: float, split: Split, told_domain: bool = False) -> float:
