@@ -15,10 +15,9 @@ from kdlib.evaluation import metrics, results  # noqa: F401  all methods registe
 from kdlib.methods import kernel_teachers, methods, original  # noqa: F401  all methods register
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import METHODS, Trained
+from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
-
-GRID = 121  #: points along the longer axis of the plane on which boundaries are drawn
 
 
 def data_path(dataset: str) -> Path:
@@ -28,36 +27,6 @@ def data_path(dataset: str) -> Path:
         return path
     in_project = Path(__file__).resolve().parents[2] / "data" / path.name
     return in_project if in_project.exists() else path
-
-
-class Plane:
-    """The plane of the figures: both features, or the first two principal components of more, or the only one."""
-
-    def __init__(self, x: np.ndarray):
-        self.mean = x.mean(axis=0)
-        features = x.shape[1]
-        if features <= 2:
-            self.mean, self.axes = np.zeros(features), np.eye(2)[:features].T  # (2, features)
-        else:
-            self.axes = np.linalg.svd(x - self.mean, full_matrices=False)[2][:2]
-            largest = np.abs(self.axes).argmax(axis=1)
-            self.axes *= np.sign(self.axes[[0, 1], largest])[:, None]  # a sign that does not depend on LAPACK
-        self.is_projection = features > 2
-        low, high = (points := self.project(x)).min(axis=0), points.max(axis=0)
-        margin = 0.06 * (high - low).max() or 1.0
-        sides = high - low + 2 * margin
-        counts = np.maximum(np.round(GRID * sides / sides.max()).astype(int), 21)
-        self.axis0, self.axis1 = (np.linspace(low[i] - margin, high[i] + margin, counts[i]) for i in (0, 1))
-
-    def project(self, x: np.ndarray) -> np.ndarray:
-        """Points (n, features) in the plane: (n, 2)."""
-        return (x - self.mean) @ self.axes.T
-
-    @property
-    def grid(self) -> np.ndarray:
-        """Points of the plane (h * w, features)."""
-        points = np.stack(np.meshgrid(self.axis0, self.axis1), axis=-1).reshape(-1, 2)
-        return points @ self.axes + self.mean
 
 
 class Experiment:

@@ -10,7 +10,7 @@ from kdlib.evaluation import results
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import METHODS
 from kdlib.settings import Settings, SettingsError
-from kdlib.studies.experiment import Experiment, Plane, data_path
+from kdlib.studies.experiment import Experiment, data_path
 from kdlib.training.loop import TrainingError
 from kdlib.training.networks import predict
 
@@ -161,20 +161,6 @@ def test_standardised_from_train_only():
         problem.scaled(problem.report.x),
         (problem.report.x - problem.train.x.mean(axis=0)) / problem.train.x.std(axis=0),
     )
-
-
-@pytest.mark.parametrize("features", [1, 2, 5])
-def test_the_plane_holds_the_points(features):
-    x = np.random.default_rng(0).normal(size=(50, features))
-    plane = Plane(x)
-    points = plane.project(x)
-    assert points.shape == (50, 2)
-    assert (points[:, 0] > plane.axis0[0]).all()
-    assert (points[:, 1] < plane.axis1[-1]).all()
-    grid = plane.grid
-    assert grid.shape == (len(plane.axis0) * len(plane.axis1), features)
-    back = plane.project(grid).reshape(len(plane.axis1), len(plane.axis0), 2)
-    np.testing.assert_allclose(back[0, :, 0], plane.axis0, atol=1e-9)
 
 
 def test_a_bare_name_is_found_in_data_whatever_the_folder(tmp_path, monkeypatch):
