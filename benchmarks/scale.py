@@ -46,7 +46,7 @@ WORK = """import hashlib, json, pathlib
 folder, content = pathlib.Path(output), b"nothing"
 _ = (folder / "results.csv").write_bytes(content)
 sums = {"results.csv": hashlib.sha256(content).hexdigest()}
-_ = (folder / "sealed.json").write_text(json.dumps({"files": sums}))"""
+_ = (folder / "checksums.json").write_text(json.dumps({"files": sums}))"""
 
 
 def table(cases=CASES, simulated=SIMULATED, workers: int = WORKERS, study: bool = True, say=print) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tidy results: one row per number, in memory and on disk, and the seal that ends a run.
+"""Tidy results: one row per number, in memory and on disk, and the checksums that end a run.
 
 Columns are `dataset, method, seed, split, domain, metric, value`; `split` is valid, test or fresh, `domain` is
 all, 0, 1, ... Leaves out what the numbers mean.
@@ -18,7 +18,7 @@ from kdlib.data.dataset import Dataset, Split
 from kdlib.evaluation.metrics import Tally
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
-SEAL = "sealed.json"
+CHECKSUMS = "checksums.json"
 MOST = 8  #: datasets that the summary shows one by one
 CEILINGS = ("bayes", "bayes_told")  #: not methods to compare, but what they are compared with
 BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
@@ -82,16 +82,16 @@ def read(path) -> pd.DataFrame:
     return frame
 
 
-def seal(output) -> str:
-    """Writes the sentinel of a complete run beside its files: their SHA-256, by name; returns a line that says so.
+def write_checksums(output) -> str:
+    """Writes `checksums.json` beside a run's files: their SHA-256, by name; returns a line that says so.
 
-    Whoever publishes the files checks them against it: a run without it did not reach its end.
+    A run without it did not reach its end; whoever publishes the files checks them against it.
     """
     output = Path(output)
-    files = sorted(path for path in output.rglob("*") if path.is_file() and path.name != SEAL)
+    files = sorted(path for path in output.rglob("*") if path.is_file() and path.name != CHECKSUMS)
     hashes = {path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (output / SEAL).write_text(json.dumps({"files": hashes}, indent=1) + "\n", encoding="utf-8")
-    return f"sealed: {', '.join(hashes)}"
+    (output / CHECKSUMS).write_text(json.dumps({"files": hashes}, indent=1) + "\n", encoding="utf-8")
+    return f"checksums of {', '.join(hashes)}"
 
 
 def _is_report(folder: Path) -> bool:
@@ -160,10 +160,10 @@ class Reports:
         return None if distance is None else float(distance)
 
     def write(self, output, table: pd.DataFrame) -> str:
-        """Writes the results of all runs, a table of them, and the seal, into a folder; returns a line that says so."""
+        """Writes the results of all runs, a table of them, and checksums into a folder; returns a line that says so."""
         write(self.results, Path(output) / "results.csv")
         table.to_csv(Path(output) / "table.csv", lineterminator="\n")
-        return seal(output)
+        return write_checksums(output)
 
     def dataset(self, name: str) -> Dataset:
         """A dataset's training points as they are drawn: in the plane of the figures."""

@@ -196,7 +196,7 @@ class Experiment:
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
     def write(self, output) -> str:
-        """Writes results, methods and maps into a folder, then the seal; returns a line that says so."""
+        """Writes results, methods and maps into a folder, and their checksums; returns a line that says so."""
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
@@ -204,4 +204,4 @@ class Experiment:
         if self.rungs is not None:
             self.rungs.to_csv(output / "ladder.csv", index=False, lineterminator="\n")
         np.savez_compressed(output / "boundaries.npz", **self.maps)
-        return results.seal(os.fspath(output))
+        return results.write_checksums(os.fspath(output))

@@ -151,11 +151,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(tables: dict[str, pd.DataFrame], output) -> str:
-    """Writes tables as CSV by name into a folder, then the seal; returns a line that says so."""
+    """Writes tables as CSV by name into a folder, and their checksums; returns a line that says so."""
     Path(output).mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         results.write(table, Path(output) / f"{name}.csv")
-    return results.seal(output)
+    return results.write_checksums(output)
 
 
 def _percent(share) -> str:

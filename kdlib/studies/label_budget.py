@@ -190,7 +190,7 @@ def _more(gains) -> str:
 
 
 def write(frame: pd.DataFrame, output) -> str:
-    """Writes `when.csv` and the seal into a folder; returns a line that says so."""
+    """Writes `when.csv` and its checksum into a folder; returns a line that says so."""
     Path(output).mkdir(parents=True, exist_ok=True)
     results.write(frame, Path(output) / "when.csv")
-    return results.seal(output)
+    return results.write_checksums(output)

@@ -159,7 +159,7 @@ def _agree(drawn, given) -> str:
 
 
 def write(frame: pd.DataFrame, output) -> str:
-    """Writes `draws.csv` and the seal into a folder; returns a line that says so."""
+    """Writes `draws.csv` and its checksum into a folder; returns a line that says so."""
     Path(output).mkdir(parents=True, exist_ok=True)
     results.write(frame, Path(output) / "draws.csv")
-    return results.seal(output)
+    return results.write_checksums(output)

@@ -23,7 +23,7 @@ MOST_ROWS = 200  #: of points in a table
 
 
 def write(experiment, output) -> str:
-    """Writes a point's results and methods, and the seal, into a folder; returns a line that says so."""
+    """Writes a point's results and methods, and their checksums, into a folder; returns a line that says so."""
     frames, problem = [experiment.results], experiment.problem
     if problem.reported == "valid":
         for name, trained in experiment.trained.items():
@@ -32,7 +32,7 @@ def write(experiment, output) -> str:
     Path(output).mkdir(parents=True, exist_ok=True)
     results.write(pd.concat(frames, ignore_index=True), Path(output) / "results.csv")
     experiment.methods.to_csv(Path(output) / "methods.csv", lineterminator="\n")
-    return results.seal(output)
+    return results.write_checksums(output)
 
 
 class Points:
@@ -208,9 +208,9 @@ class Points:
         return pd.concat([frame, pd.DataFrame(refused, columns=frame.columns)]).set_index("dataset")
 
     def write(self, output) -> str:
-        """Writes the results of all points and the seal into a folder; returns a line that says so."""
+        """Writes the results of all points and their checksum into a folder; returns a line that says so."""
         results.write(self.results, Path(output) / "results.csv")
-        return results.seal(output)
+        return results.write_checksums(output)
 
 
 def plus_minus(line) -> str:

@@ -17,14 +17,14 @@ temperature: float = 1.0
 alpha: float = 0.5
 draft: bool = False"""
 
-SEAL = """# Seal the results
+CHECKSUMS = """# Write checksums
 import hashlib, json, pathlib
 folder = pathlib.Path(output)
 sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-_ = (folder / "sealed.json").write_text(json.dumps({"files": sums}))"""
+_ = (folder / "checksums.json").write_text(json.dumps({"files": sums}))"""
 
 WRITE = """import pathlib
-from kdlib import show
+from kdlib import display
 content = pathlib.Path(dataset).read_bytes()
 (pathlib.Path(output) / "results.csv").write_text(f"bytes,seeds\\n{len(content)},{seeds}\\n")"""
 
@@ -61,11 +61,11 @@ def files(folder) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", seal: str = SEAL) -> bytes:
+def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", checksums: str = CHECKSUMS) -> bytes:
     """A template whose cells under the heading Work are `cells`; one that begins with # and a space is prose."""
     found = [new_markdown_cell(title), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
     found.append(new_markdown_cell("## Work"))
-    found += [new_code_cell(cell) for cell in (*cells, seal) if cell]
+    found += [new_code_cell(cell) for cell in (*cells, checksums) if cell]
     for number, cell in enumerate(found):
         cell.id = f"cell-{number}"
     return nbformat.writes(new_notebook(cells=found)).encode()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_notebooks import PARAMETERS, SEAL, WRITE, notebook
+from tiny_notebooks import CHECKSUMS, PARAMETERS, WRITE, notebook
 
 from kdlib.report import manifest
 from kdlib.report.execution import run_notebook as execute_module
@@ -25,7 +25,7 @@ def run(template, name="a.pkl", **settings):
     return execute(job)
 
 
-def test_good_run_returns_what_was_sealed_and_no_folder_of_this_machine():
+def test_a_good_run_returns_its_results_and_no_folder_of_this_machine():
     events = []
     name = 'it\'s "odd" {0}\n.pkl'
     template = notebook(WRITE, "import os, warnings\nprint(os.getcwd()); warnings.warn('old')", "")
@@ -49,7 +49,7 @@ def test_what_jupyterlab_starts_are_the_press_s_kernels():
 
 
 def test_a_training_is_heard_of_while_it_runs_and_leaves_no_trace():
-    tell = "import time\nfrom kdlib import show\nheard = show.progress(output)"
+    tell = "import time\nfrom kdlib import display\nheard = display.progress(output)"
     loop = "for epoch in range(1, 101):\n    heard('ffnn', epoch, 100)\n    time.sleep(0.01)"
     events = []
     outcome = execute(
@@ -84,7 +84,7 @@ def test_equal_runs_give_equal_bytes():
     ],
 )  # fmt: skip
 def test_a_cell_that_goes_wrong(cell, status, reason):
-    outcome = run(notebook(WRITE, cell, seal=SEAL.replace("folder.iterdir()", "[folder / 'results.csv']")))
+    outcome = run(notebook(WRITE, cell, checksums=CHECKSUMS.replace("folder.iterdir()", "[folder / 'results.csv']")))
     assert (outcome.status, outcome.reason) == (status, reason)
     assert outcome.files == {}
     executed = json.loads(outcome.notebook)["cells"]
@@ -99,28 +99,29 @@ def test_time_limit_holds_for_a_kernel_that_does_not_listen():
     assert time.monotonic() - begin < 15
 
 
-def test_a_notebook_without_a_seal():
-    outcome = run(notebook(WRITE, seal=""))
-    assert (outcome.status, outcome.reason) == ("failed", "the notebook ended without sealing its results")
+def test_a_notebook_without_checksums():
+    outcome = run(notebook(WRITE, checksums=""))
+    reason = "results: expected checksums.json from the notebook's last cell, got none"
+    assert (outcome.status, outcome.reason) == ("failed", reason)
 
 
 @pytest.mark.parametrize(
-    ("sealed", "present", "reason"),
+    ("listed", "present", "reason"),
     [
-        ({"a": b"1"}, {"a": b"2"}, "results: 'a' changed after it was sealed"),
-        ({"a": b"1"}, {"a": b"1", "b/c": b"2"}, "results: 'b/c' was written but not sealed"),
-        ({"a": b"1", "b": b"2"}, {"a": b"1"}, "results: 'b' was sealed but is not there"),
-        (None, {"a": b"1"}, "results: sealed.json cannot be read"),
+        ({"a": b"1"}, {"a": b"2"}, "results: 'a' differs from its checksum"),
+        ({"a": b"1"}, {"a": b"1", "b/c": b"2"}, "results: 'b/c' is not listed in checksums.json"),
+        ({"a": b"1", "b": b"2"}, {"a": b"1"}, "results: 'b' is listed in checksums.json but is not there"),
+        (None, {"a": b"1"}, "results: checksums.json cannot be read"),
     ],
 )
-def test_a_seal_that_does_not_hold(tmp_path, sealed, present, reason):
+def test_checksums_that_do_not_match(tmp_path, listed, present, reason):
     (tmp_path / "b").mkdir()
     for name, content in present.items():
         (tmp_path / name).write_bytes(content)
-    sums = None if sealed is None else {name: manifest.digest(content) for name, content in sealed.items()}
-    (tmp_path / "sealed.json").write_text(json.dumps({"files": sums}))
+    sums = None if listed is None else {name: manifest.digest(content) for name, content in listed.items()}
+    (tmp_path / "checksums.json").write_text(json.dumps({"files": sums}))
     with pytest.raises(execute_module.RunError, match=f"^{reason}$"):
-        execute_module.sealed_files(tmp_path)
+        execute_module.checked_files(tmp_path)
 
 
 def test_a_skipped_cell_is_not_a_good_run():

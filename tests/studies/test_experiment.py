@@ -123,12 +123,12 @@ def test_maps_are_probabilities_on_the_plane(experiment):
     assert "teachers/mean" not in maps, "who is told the domain has no map without it"
 
 
-def test_what_is_written_can_be_read_and_is_sealed(experiment, tmp_path):
+def test_what_is_written_can_be_read_and_has_checksums(experiment, tmp_path):
     experiment.write(tmp_path)
     written = results.read(tmp_path / "results.csv")
     assert written.equals(experiment.results)
-    sealed = json.loads((tmp_path / "sealed.json").read_text())["files"]
-    assert set(sealed) == {"results.csv", "methods.csv", "boundaries.npz"}
+    checksums = json.loads((tmp_path / "checksums.json").read_text())["files"]
+    assert set(checksums) == {"results.csv", "methods.csv", "boundaries.npz"}
     with np.load(tmp_path / "boundaries.npz") as maps:
         np.testing.assert_array_equal(maps["ffnn/mean"], experiment.maps["ffnn/mean"])
 

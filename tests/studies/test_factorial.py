@@ -208,7 +208,7 @@ def test_it_runs_where_nothing_is_published_and_there_is_one_domain(tmp_path, mo
     assert sweep.distance.isna().all()
     assert gradient.share.between(0, 1).all()
     assert "share" in factorial_findings.taught(gradient)
-    assert "sealed" in factorial_findings.write({"map": sweep}, tmp_path)
+    assert "checksums of" in factorial_findings.write({"map": sweep}, tmp_path)
     assert (tmp_path / "map.csv").is_file()
     assert factorial.Suspects(gaussians.generate(1.0), STUDY).problem.distance in factorial.PUBLISHED
 

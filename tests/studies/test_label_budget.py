@@ -70,7 +70,7 @@ def test_the_sweep_runs_on_other_data_with_equal_updates(other, monkeypatch, tmp
     for plot in (label_budget.heat_map(frame), label_budget.curves(frame)):
         assert plot.caption and plot.alt
     assert len(label_budget.table(frame)) == 2
-    assert label_budget.write(frame, tmp_path) == "sealed: when.csv"
+    assert label_budget.write(frame, tmp_path) == "checksums of when.csv"
 
 
 def made_up(gain):

@@ -67,14 +67,14 @@ def test_a_run_is_tidy_and_its_students_spend_the_same_updates(given, drawn, mon
     counts = results.select(frame).groupby(["training", "method"]).size()
     assert (counts[["draws"]] == 2).all() and counts["given", "bayes"] == 1
     assert len(resampled_data.forest(resampled_data.compare(frame))) == 2
-    assert resampled_data.write(frame, tmp_path) == "sealed: draws.csv"
+    assert resampled_data.write(frame, tmp_path) == "checksums of draws.csv"
 
 
 def test_without_a_known_law_there_are_no_rows(given, tmp_path):
     data = given.dataset
     other = Problem(Dataset("other", data.train.take(slice(0, None, 2)), data.valid, data.test), STUDY)
     frame = resampled_data.run(other)
-    assert frame.empty and resampled_data.write(frame, tmp_path) == "sealed: draws.csv"
+    assert frame.empty and resampled_data.write(frame, tmp_path) == "checksums of draws.csv"
     assert list(pd.read_csv(tmp_path / "draws.csv").columns) == resampled_data.COLUMNS
 
 

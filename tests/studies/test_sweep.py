@@ -89,7 +89,7 @@ def test_results_have_a_column_for_each_swept_setting(points, tmp_path):
         assert row.value == accuracy(
             row.method, row.seed, row.temperature, list(map(int, row.hidden.split("-"))), row.split
         )
-    assert points.write(tmp_path) == "sealed: results.csv"
+    assert points.write(tmp_path) == "checksums of results.csv"
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results.csv"), frame, check_dtype=False)
 
 
@@ -161,7 +161,7 @@ def test_a_sweep_of_which_nothing_is_good_says_so(tmp_path):
         ["b.pkl", "all", "invalid", "its name"],
     ]
     (tmp_path / "out").mkdir()
-    assert points.write(tmp_path / "out") == "sealed: results.csv"
+    assert points.write(tmp_path / "out") == "checksums of results.csv"
 
 
 def test_one_seed_and_a_lone_method_make_no_interval(tmp_path, monkeypatch):

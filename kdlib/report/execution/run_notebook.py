@@ -2,7 +2,7 @@
 
 Papermill marks every cell completed when a kernel dies or runs out of time. Here a run is good only if
 papermill came back, every code cell ran without error, the kernel still answered after the last one, and
-that had sealed the results: a `sealed.json` whose hashes match the files. (How the kernel's process ends once
+the results match the notebook's own `checksums.json`. (How the kernel's process ends once
 told to is recorded, not judged: a few in a hundred do not end cleanly, for reasons of ipykernel's.)
 Nothing outside a private folder is written; bytes come in with a `Job` and leave with an `Outcome`, so that it
 can happen on any machine.
@@ -19,6 +19,7 @@ from kdlib.report import manifest
 from kdlib.report.execution import temp_folder
 from kdlib.report.execution.cell_timer import CellTimer
 
+CHECKSUMS = "checksums.json"  #: as `kdlib.evaluation.results` writes it
 FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
 
 
@@ -45,7 +46,7 @@ class Outcome:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0
     notebook: bytes | None = None  #: as far as it ran
-    files: dict[str, bytes] = field(default_factory=dict)  #: the sealed results, only if ok
+    files: dict[str, bytes] = field(default_factory=dict)  #: the results, only if ok
     cells: list[dict] = field(default_factory=list)  #: heading and seconds of each cell that began
     environment: dict = field(default_factory=dict)  #: versions, CPU, threads of where it ran
     page: str | None = None  #: rendered where it ran, only if ok and wanted
@@ -153,7 +154,7 @@ def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
     if not ending.get("alive"):
         raise RunError("died", f"the kernel died after the last cell ({_ended(ending)})")
     try:
-        return sealed_files(folder / "results")
+        return checked_files(folder / "results")
     except OSError as error:  # the notebook may have closed them
         raise RunError("failed", f"results: cannot be read: {error}") from None
 
@@ -170,8 +171,8 @@ def _check_cells(nb, timer):
             raise RunError("failed", f"{timer.where(index)}: never executed")
 
 
-def sealed_files(folder: Path) -> dict[str, bytes]:
-    """The files of a results folder, if they are exactly those of its seal."""
+def checked_files(folder: Path) -> dict[str, bytes]:
+    """The files of a results folder, if they are exactly those that its `checksums.json` lists."""
     present = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -179,19 +180,19 @@ def sealed_files(folder: Path) -> dict[str, bytes]:
             raise RunError("failed", f"results: {name!r} is not a regular file")
         if path.is_file():
             present[name] = path.read_bytes()
-    if "sealed.json" not in present:
-        raise RunError("failed", "the notebook ended without sealing its results")
+    if CHECKSUMS not in present:
+        raise RunError("failed", f"results: expected {CHECKSUMS} from the notebook's last cell, got none")
     try:
-        sealed = dict(json.loads(present.pop("sealed.json"))["files"])
+        expected = dict(json.loads(present.pop(CHECKSUMS))["files"])
     except (ValueError, KeyError, TypeError):
-        raise RunError("failed", "results: sealed.json cannot be read") from None
-    for name in sorted(present.keys() | sealed.keys()):
+        raise RunError("failed", f"results: {CHECKSUMS} cannot be read") from None
+    for name in sorted(present.keys() | expected.keys()):
         if name not in present:
-            raise RunError("failed", f"results: {name!r} was sealed but is not there")
-        if name not in sealed:
-            raise RunError("failed", f"results: {name!r} was written but not sealed")
-        if manifest.digest(present[name]) != sealed[name]:
-            raise RunError("failed", f"results: {name!r} changed after it was sealed")
+            raise RunError("failed", f"results: {name!r} is listed in {CHECKSUMS} but is not there")
+        if name not in expected:
+            raise RunError("failed", f"results: {name!r} is not listed in {CHECKSUMS}")
+        if manifest.digest(present[name]) != expected[name]:
+            raise RunError("failed", f"results: {name!r} differs from its checksum")
     return present
 
 
