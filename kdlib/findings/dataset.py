@@ -9,7 +9,7 @@ import pandas as pd
 
 from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, WORSE
-from kdlib.evaluation.formatting import change, counted_seeds
+from kdlib.evaluation.formatting import counted, difference, percent, signed
 from kdlib.evaluation.results import CEILINGS, reported, select
 
 STORY = ("ffnn", "kd_original", "kd_routed", "kd_mean", "kd_gated", "kd_best")  #: the methods that tell it
@@ -36,7 +36,7 @@ def comparison(results: pd.DataFrame, methods: pd.DataFrame, baseline: str = "ff
 def finding(table: pd.DataFrame, titles: dict[str, str], baseline_accuracy: float, ceiling: float | None) -> str:
     """One dataset in short: what each student is worth beside direct training; table: a `comparison`."""
     seeds = int(table["seeds"].max())
-    text = f"Over {counted_seeds(seeds)}, direct training reaches an accuracy of **{baseline_accuracy:.4f}**"
+    text = f"Over {counted(seeds, 'seed')}, direct training reaches an accuracy of **{baseline_accuracy:.4f}**"
     text += f"; no classifier that does not see the domain can exceed {ceiling:.4f}" if ceiling else ""
     students = [name for name in ("kd_original", "kd_routed", "kd_gated", "kd_best") if name in table.index]
     lines = [f"- *{titles[name]}*: {against(table.loc[name])}." for name in students]
@@ -60,7 +60,7 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
         if name in table.index:
             row = table.loc[name]
             holds = "supported" if row["verdict"] == WORSE else "not supported"
-            gain = change(-row["difference"], -row["high"], -row["low"])
+            gain = difference(-row["difference"], -row["high"], -row["low"])
             lines.append(f"- **{holds}**: {cause}. Against *{methods.loc[name, 'title']}* the student gains {gain}.")
     return "\n".join(lines)
 
@@ -91,9 +91,9 @@ def explanations(rungs: pd.DataFrame) -> str:
         "both": "Both together",
     }
     lines = [
-        f"In the original's student, mending everything changes the accuracy by {whole:+.4f}, over "
-        f"{counted_seeds(climbed['seed'].nunique())}{_of_all(rungs)}. Each explanation, mended alone, over "
-        f"{counted_seeds(len(tried))}:\n"
+        f"In the original's student, mending everything changes the accuracy by {signed(whole)}, over "
+        f"{counted(climbed['seed'].nunique(), 'seed')}{_of_all(rungs)}. Each explanation, mended alone, over "
+        f"{counted(len(tried), 'seed')}:\n"
     ]
     for label, what in said.items():
         gain = tried[label] - tried["as in the original"]
@@ -103,7 +103,7 @@ def explanations(rungs: pd.DataFrame) -> str:
         if clear and gain.mean() > 0:
             verdict = "supported" if gain.mean() >= whole / 2 else "supported in part"
         lines.append(
-            f"- *{what}*: **{verdict}**, {change(gain.mean(), low, high)}, "
+            f"- *{what}*: **{verdict}**, {difference(gain.mean(), low, high)}, "
             f"from {tried['as in the original'].mean():.4f} to {tried[label].mean():.4f}."
         )
     return "\n".join(lines)
@@ -125,8 +125,8 @@ def biggest_step(rungs: pd.DataFrame) -> str:
     text = (
         f"From the original's student ({mean.iloc[0]:.4f}) to the mended one ({mean.iloc[-1]:.4f}), the largest step "
     )
-    text += f"of [the ladder](#figure-ladder) is *{best}*: {steps[best]:+.4f}"
-    return text + (f", {steps[best] / whole:.0%} of the way" if whole > 0 else "") + f"{_of_all(rungs)}."
+    text += f"of [the ladder](#figure-ladder) is *{best}*: {signed(steps[best])}"
+    return text + (f", {percent(steps[best] / whole)} of the way" if whole > 0 else "") + f"{_of_all(rungs)}."
 
 
 def _of_all(rungs) -> str:
@@ -136,7 +136,7 @@ def _of_all(rungs) -> str:
 
 def against(row) -> str:
     """A row of a `comparison` in words: its verdict, difference and interval, and how much of the gap it closes."""
-    text = f"**{row['verdict']}**, {change(row['difference'], row['low'], row['high'])}"
+    text = f"**{row['verdict']}**, {difference(row['difference'], row['low'], row['high'])}"
     if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):
-        text += f", {row['gap closed']:.0%} of the gap closed"
+        text += f", {percent(row['gap closed'])} of the gap closed"
     return text

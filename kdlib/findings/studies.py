@@ -7,7 +7,7 @@ run, a sentence says so, and a table has no rows. Leaves out what a study says o
 
 import pandas as pd
 
-from kdlib.evaluation import formatting
+from kdlib.evaluation.formatting import NO_BREAK, counted, difference, percent, signed
 from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
@@ -46,7 +46,7 @@ def reasons(runs: Reports) -> str:
     pooled = every.groupby([*factorial.SUSPECTS, "seed"])["accuracy"].mean().reset_index()
     said = [factorial_findings.verdict(pooled, suspect) for suspect in factorial.EXPLANATIONS]
     lines = "\n".join(f"- {sentence}" for sentence in [*said, factorial_findings.leading(pooled)])
-    return f"Means over {len(tables)} dataset{'s' * (len(tables) > 1)}, {pooled.seed.nunique()} seeds:\n\n{lines}"
+    return f"Means over {counted(len(tables), 'dataset')}, {counted(pooled.seed.nunique(), 'seed')}:\n\n{lines}"
 
 
 def one_setting(runs: Reports) -> pd.DataFrame:
@@ -89,8 +89,8 @@ def controls(runs: Reports) -> pd.DataFrame:
         methods = runs.study(name, "controls", "methods.csv").set_index("method")
         table = dataset_findings.comparison(frame.astype({"domain": str}), methods, baseline="kd_best")
         columns[name] = {
-            f"{cause} ({methods.loc[control, 'title']})": f"{-row['difference']:+.4f} "
-            + ("supported" if row["verdict"] == dataset_findings.WORSE else "not\N{NO-BREAK SPACE}supported")
+            f"{cause} ({methods.loc[control, 'title']})": f"{signed(-row['difference'])} "
+            + ("supported" if row["verdict"] == dataset_findings.WORSE else f"not{NO_BREAK}supported")
             for control, cause in dataset_findings.CAUSES.items()
             if control in table.index
             for row in [table.loc[control]]
@@ -109,7 +109,7 @@ def draws(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         table = study.compare(frame.astype({"domain": str}))
         numbers = study.numbers(table)
-        intervals = [f"[{row.low:+.4f}, {row.high:+.4f}]" for row in table.itertuples()]
+        intervals = [f"[{signed(row.low)},{NO_BREAK}{signed(row.high)}]" for row in table.itertuples()]
         numbers.insert(numbers.columns.get_loc("difference") + 1, "interval", intervals)
         rows.append(numbers[numbers["over"] == "fresh draws"].drop(columns=["over", "sd"]).assign(dataset=name))
     return pd.concat(rows).reset_index().set_index(["dataset", "method"])
@@ -131,7 +131,7 @@ def searched(runs: Reports) -> pd.DataFrame:
             f"{title} less FFNN, both chosen": row for title, row in hyperparameter_search.students(frame).iterrows()
         }
         columns[name] = {
-            label: formatting.change(*(100 * row[hyperparameter_search.FOUND]), digits=2) for label, row in rows.items()
+            label: difference(*(100 * row[hyperparameter_search.FOUND]), digits=2) for label, row in rows.items()
         }
     return pd.DataFrame(columns).rename_axis("difference")
 
@@ -151,10 +151,10 @@ def helped(runs: Reports) -> pd.DataFrame:
         rows[name] = {
             "clearly ahead": f"{(clear > 0).sum()} of {len(found)}",
             "clearly behind": f"{(clear < 0).sum()} of {len(found)}",
-            f"gain with {shares.index[0]:.0%} of the labels": f"{shares.iloc[0]:+.4f}",
-            "with all labels": f"{shares.iloc[-1]:+.4f}",
-            f"at width {widths.index[0]}": f"{widths.iloc[0]:+.4f}",
-            f"at width {widths.index[-1]}": f"{widths.iloc[-1]:+.4f}",
+            f"gain with {percent(shares.index[0])} of the labels": signed(shares.iloc[0]),
+            "with all labels": signed(shares.iloc[-1]),
+            f"at width {widths.index[0]}": signed(widths.iloc[0]),
+            f"at width {widths.index[-1]}": signed(widths.iloc[-1]),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 

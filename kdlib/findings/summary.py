@@ -4,7 +4,7 @@ As in `claims`, which does the same for one dataset, a sentence says what the nu
 Leaves out figures (`plots`), the explorer, and the slow studies (`studies`).
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,10 @@ import pandas as pd
 from kdlib.data.published import PUBLISHED
 from kdlib.display import literal
 from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
-from kdlib.evaluation.formatting import change, counted_seeds
+from kdlib.evaluation.formatting import NO_BREAK, counted_range, difference, percent, plus_minus, signed, value_range
 from kdlib.evaluation.results import CEILINGS, MOST, Reports, means, reported
 from kdlib.findings.dataset import STORY, comparison
 
-NO_BREAK = "\N{NO-BREAK SPACE}"
 STUDENTS = {
     "kd_best": "taught by **kernel machines**, one per domain,",
     "kd_gated": "taught by each domain's network, **weighed by how probable its domain is**,",
@@ -42,7 +41,7 @@ def overview(runs: Reports) -> str:
     students = [_across(tables, name, who) for name, who in STUDENTS.items()]
     lines = [
         f"{verdict} Against a network trained directly on all domains, in percentage points of accuracy, in pairs "
-        f"over {counted_seeds(*seeds)}, a student\n",
+        f"over {counted_range(seeds, 'seed')}, a student\n",
         *(f"- {student}" for student in students if student),
     ]
     if ceilings(runs.first()):
@@ -89,12 +88,12 @@ def _across(tables, name, subject) -> str:
     every = {1: "on the dataset", 2: "on both datasets"}.get(total, f"on all {total} datasets")
     where = f"on {count} of {total} datasets" if others else every
     said = ", ".join([f"{first} {where}", *(f"{word} on {count}" for word, count in others)])
-    points = _range([100 * r["difference"] for r in rows], "+.2f")
+    points = value_range([100 * r["difference"] for r in rows], partial(signed, digits=2))
     text = f"{subject} is {said} ({points} points)"
     closed = [r["gap closed"] for r in rows if r["verdict"] == BETTER and np.isfinite(r["gap closed"])]
     if closed:
         where = "" if better == total else ", where it is better,"
-        text += f" and closes{where} {_range(closed, '.0%')} of the gap to the best possible"
+        text += f" and closes{where} {value_range(closed, percent)} of the gap to the best possible"
     return text + "."
 
 
@@ -128,7 +127,7 @@ def results_table(runs: Reports) -> pd.DataFrame:
             rows[name][f"{title}, original"] = _pair(published.get(title))
             rows[name][f"{title}, ours"] = _pair(ours.get(method))
             there = title in published and method in ours
-            rows[name][f"{title}, difference"] = f"{ours[method][0] - published[title][0]:+.4f}" if there else "–"
+            rows[name][f"{title}, difference"] = signed(ours[method][0] - published[title][0]) if there else "–"
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
     return table[[*(column for column in table.columns if column != "run"), *(["run"] if "run" in table else [])]]
 
@@ -219,15 +218,8 @@ def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
 
 def _points(row) -> str:
     """A row of a `comparison`: its difference and interval in percentage points."""
-    return change(*(100 * row[key] for key in ("difference", "low", "high")), digits=2)
+    return difference(*(100 * row[key] for key in ("difference", "low", "high")), digits=2)
 
 
 def _pair(pair) -> str:
-    if pair is None:
-        return "–"
-    return f"{pair[0]:.4f}" + ("" if np.isnan(pair[1]) else f" ± {pair[1]:.4f}")
-
-
-def _range(values, form="+.4f") -> str:
-    low, high = format(min(values), form), format(max(values), form)
-    return low if low == high else f"{low} to {high}"
+    return "–" if pair is None else plus_minus(*pair)

@@ -2,7 +2,8 @@
 
 from kdlib.display import literal
 from kdlib.evaluation.comparison import BETTER, WORSE
-from kdlib.studies.sweep import Points, _text, bracket, plus_minus
+from kdlib.evaluation.formatting import and_list, counted, counted_range, decimal, difference, plus_minus, setting
+from kdlib.studies.sweep import Points
 
 LIMITS = {"alpha": (0, 1), "fraction": (1,)}  #: values that nothing lies beyond
 MOST_LINES = 12  #: of datasets, each of which gets a line
@@ -13,13 +14,13 @@ def what_ran(points: Points) -> str:
     if not points.manifests:
         return "There are no points here; `make sweep` makes them."
     datasets = {dataset for dataset, _ in points.manifests}
-    lists = "; ".join(f"*{name}* {', '.join(map(_text, values))}" for name, values in points.swept.items())
-    held = ", ".join(f"{name} {_text(value)}" for name, value in points.held.items())
+    lists = "; ".join(f"*{name}* {', '.join(map(setting, values))}" for name, values in points.swept.items())
+    held = ", ".join(f"{name} {setting(value)}" for name, value in points.held.items())
     failed = len(points.manifests) - len(points.good)
     seeds = sorted(points.scores["seeds"].unique())
-    text = f"{_count(len(points.manifests), 'point')} on {_count(len(datasets), 'dataset')}: {lists}. "
+    text = f"{counted(len(points.manifests), 'point')} on {counted(len(datasets), 'dataset')}: {lists}. "
     if seeds:
-        text += f"Each trains {_count(len(points.titles), 'method')} from {_range(seeds)} seed{'s' * (seeds != [1])}. "
+        text += f"Each trains {counted(len(points.titles), 'method')} from {counted_range(seeds, 'seed')}. "
     text += f"The same everywhere: {held}. " if held else ""
     return text + (f"**{failed} failed**; they are listed below, with reasons." if failed else "None failed.")
 
@@ -51,13 +52,13 @@ def finding(points: Points) -> str:
 def _winner(points, line) -> str:
     where_set = f"with {points.setting(line) or 'any setting'}"
     where = f"*{points.titles[line['method']]}* {where_set} is ahead where settings are chosen"
-    text = f"{where} ({line['chooses']:.4f}), and reaches **{plus_minus(line)}** where they are reported"
+    text = f"{where} ({decimal(line['chooses'])}), and reaches **{plus_minus(line['mean'], line['sd'])}** where they are reported"
     if (line["dataset"], line["method"]) in points.verdicts.index:
         found = points.verdicts.loc[line["dataset"], line["method"]]
         baseline = points.titles[points.baseline]
-        text += f", {found['mean']:+.4f} {bracket(found)} beside {baseline} at its best: {found['verdict']}"
+        text += f", {difference(found['mean'], found['low'], found['high'])} beside {baseline} at its best: {found['verdict']}"
     if line["dataset"] in points.ceilings:
-        text += f"; no method can exceed {points.ceilings[line['dataset']]:.4f}"
+        text += f"; no method can exceed {decimal(points.ceilings[line['dataset']])}"
     return text + "."
 
 
@@ -70,18 +71,18 @@ def effect(points: Points, name: str) -> str:
         rows.append((high["mean"] - low["mean"], dataset, method, low, high, chosen))
     moved = [row for row in rows if row[0] > 0]
     still = [f"*{points.titles[m]}*" for m in points.titles if all(row[0] == 0 for row in rows if row[2] == m)]
-    nothing = f" It changes nothing for {_and(still)}." if still else ""
+    nothing = f" It changes nothing for {and_list(still)}." if still else ""
     head = f"**{name}** ([its lines](#figure-{anchor(name)}))"
     if not moved:
         return f"{head} changes nothing."
     span, dataset, method, low, high, _ = max(moved, key=lambda row: row[0])
-    ends = " to ".join(f"{row['mean']:.4f} at {_text(row[name])}" for row in (low, high))
-    text = f"{head} moves *{points.titles[method]}* on {literal(dataset)} most: from {ends}, by {span:.4f}."
+    ends = " to ".join(f"{decimal(row['mean'])} at {setting(row[name])}" for row in (low, high))
+    text = f"{head} moves *{points.titles[method]}* on {literal(dataset)} most: from {ends}, by {decimal(span)}."
     open_ends = {values[0], values[-1]} - set(LIMITS.get(name, ()))
     edges = sum(row[5] in open_ends for row in moved)
     if len(values) > 2 and edges:
         text += (
-            f" The chosen value is at an open end of the list in {edges} of {_count(len(moved), 'case')} in "
+            f" The chosen value is at an open end of the list in {edges} of {counted(len(moved), 'case')} in "
             "which it matters: values beyond may be better."
         )
     return text + nothing
@@ -90,15 +91,3 @@ def effect(points: Points, name: str) -> str:
 def anchor(*names: str) -> str:
     """What the figure of some settings is called on the page: `batch-size-and-alpha`."""
     return "-and-".join(name.replace("_", "-") for name in names)
-
-
-def _count(n, what) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _range(values) -> str:
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
-def _and(names) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -10,6 +10,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from kdlib.evaluation.formatting import counted
 from kdlib.settings import Settings, SettingsError
 
 FAILED, USAGE = 1, 2
@@ -157,10 +158,12 @@ def _with_reference(act) -> int:
 def _described(path, data) -> str:
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
     counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items() if split is not None)
-    numbers = {"feature": data.features, "class": data.classes, "domain": data.domains}
-    plural = {"class": "classes"}
-    kinds = ", ".join(f"{n} {name if n == 1 else plural.get(name, name + 's')}" for name, n in numbers.items())
-    return f"{path}: {counts}; {kinds}"
+    kinds = [
+        counted(data.features, "feature"),
+        counted(data.classes, "class", "classes"),
+        counted(data.domains, "domain"),
+    ]
+    return f"{path}: {counts}; {', '.join(kinds)}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from kdlib.evaluation import results
-from kdlib.evaluation.formatting import change
+from kdlib.evaluation.formatting import counted, difference, plus_minus
 from kdlib.methods import original
 from kdlib.studies.factorial import SEEDS, SUSPECTS, Suspects, subsets
 
@@ -22,7 +22,7 @@ def design(case: Suspects) -> str:
     """The budget of the factorial, in a sentence."""
     short = original.shortened(case.problem, original.ALL).study.epochs
     return (
-        f"{2 ** len(SUSPECTS)} combinations, {case.study.seeds} seed{'s' * (case.study.seeds != 1)} each (at most "
+        f"{2 ** len(SUSPECTS)} combinations, {counted(case.study.seeds, 'seed')} each (at most "
         f"{SEEDS} are used), {case.study.epochs} epochs, or {short} where updates are few; T = "
         f"{case.study.temperature:g}, α = {case.study.alpha:g}; scored on the {case.problem.reported} points."
     )
@@ -89,9 +89,9 @@ def verdict(frame: pd.DataFrame, suspect: str) -> str:
         word = "supported in part"
     return (
         f"The explanation “{suspect}”: **{word}**. Mending it alone changes the accuracy of the original's student "
-        f"by {change(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
-        f"{change(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
-        f"combinations of the others it changes by {change(-effect['mean'], -effect.high, -effect.low)}."
+        f"by {difference(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
+        f"{difference(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
+        f"combinations of the others it changes by {difference(-effect['mean'], -effect.high, -effect.low)}."
     )
 
 
@@ -101,13 +101,13 @@ def leading(frame: pd.DataFrame) -> str:
     main, pair = table[table.order == 1], table[table.order == 2].iloc[0]
     said = [
         f"these {verb} accuracy: "
-        + ", ".join(f"“{row.label}” {change(row.mean, row.low, row.high)}" for row in sure.itertuples())
+        + ", ".join(f"“{row.label}” {difference(row.mean, row.low, row.high)}" for row in sure.itertuples())
         for verb, sure in (("cost", main[main.high < 0]), ("gain", main[main.low > 0]))
         if len(sure)
     ]
     return (
         f"On average over all others, {'; '.join(said) or 'none is shown to matter'}. "
-        f"The largest interaction is {pair.label}: {change(pair['mean'], pair.low, pair.high)}."
+        f"The largest interaction is {pair.label}: {difference(pair['mean'], pair.low, pair.high)}."
     )
 
 
@@ -124,7 +124,7 @@ def reproduced(frame: pd.DataFrame) -> str:
         return f"No accuracy is published for this dataset. Most accurate is {setting}: {best['mean']:.4f}."
     near = int((frame.distance <= NEAR).sum())
     return (
-        f"The published {best.published:.4f} is nearest at {setting}: {best['mean']:.4f} ± {best.sd:.4f}, "
+        f"The published {best.published:.4f} is nearest at {setting}: {plus_minus(best['mean'], best.sd)}, "
         f"{best.distance:.4f} away; {'**reproduced**' if near else '**not reproduced**'} within {NEAR:g} "
         f"({near} of {len(frame)} settings come as near; the nearest of so many is partly chance)."
     )
@@ -144,7 +144,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """`corners` as words: numbers with their intervals."""
     heads = {"mended": "mended alone in the original", "alone": "alone in the mended student"}
     told = {
-        head: [change(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
+        head: [difference(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
         for what, head in heads.items()
     }
     return pd.DataFrame(told, index=pd.Index(table.label, name="suspect"))

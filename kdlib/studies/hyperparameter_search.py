@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.evaluation.comparison import interval
-from kdlib.evaluation.formatting import change
+from kdlib.evaluation.formatting import counted, difference
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods import kernel_teachers  # noqa: F401  kernels registers kd_best
 from kdlib.methods.methods import student
@@ -48,7 +48,7 @@ class Setting:
 
     def __str__(self):
         decay = f"decay {self.decay:g}" if self.decay else "no decay"
-        return f"{self.schedule} {self.rate:g}, {decay}, {self.epochs} {'epoch' if self.epochs == 1 else 'epochs'}"
+        return f"{self.schedule} {self.rate:g}, {decay}, {counted(self.epochs, 'epoch')}"
 
 
 def usual(study: Settings) -> Setting:
@@ -201,7 +201,7 @@ def students(reported: pd.DataFrame) -> pd.DataFrame:
 def finding(reported: pd.DataFrame, own: Setting) -> str:
     """Whether the study's own settings are fair to all methods, and who wins with the chosen ones, in sentences."""
     gain, versus = gains(reported), students(reported)
-    better = [f"{title} ({change(*line[FOUND])})" for title, line in gain.iterrows() if line.low > 0]
+    better = [f"{title} ({difference(*line[FOUND])})" for title, line in gain.iterrows() if line.low > 0]
     fair = len(gain) - len(better)
     text = (
         f"As far as {reported.seed.nunique()} seeds show, the study's own settings ({own}) are as good as what the "
@@ -213,7 +213,7 @@ def finding(reported: pd.DataFrame, own: Setting) -> str:
         text = "With one seed there are no intervals, and nothing is shown. " + text
     return (
         text
-        + "; ".join(f"{title} {_verdict(line)} ({change(*line[FOUND])})" for title, line in versus.iterrows())
+        + "; ".join(f"{title} {_verdict(line)} ({difference(*line[FOUND])})" for title, line in versus.iterrows())
         + "."
     )
 

@@ -18,6 +18,7 @@ import pandas as pd
 from kdlib import plots
 from kdlib.data.dataset import Dataset
 from kdlib.evaluation import comparison, metrics, results
+from kdlib.evaluation.formatting import counted, percent, signed
 from kdlib.methods.kernel_teachers import Kernels, queries
 from kdlib.methods.methods import student
 from kdlib.methods.problem import Problem
@@ -114,7 +115,7 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
     mean, clear = table["mean"].unstack(), table["clear"].unstack()
     return plots.heat_map(
         mean, "difference in accuracy, KD − FFNN", x="width", y="labelled share",
-        y_labels=[f"{fraction:.0%}" for fraction in mean.index], marks=clear, centre=0.0,
+        y_labels=[percent(fraction) for fraction in mean.index], marks=clear, centre=0.0,
         marked="a 95 % interval that leaves out 0",
     )  # fmt: skip
 
@@ -131,14 +132,14 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
         colour, dashes = theme.method_look(name, titles)
         ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=colour, alpha=0.16, linewidth=0)
         keys += ax.plot(100 * runs.index, runs["mean"], "o", color=colour, linestyle=dashes, label=title)
-        said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {at:.0%}" for at, mean in runs["mean"].items()))
+        said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {percent(at)}" for at, mean in runs["mean"].items()))
     theme.logarithmic(ax.xaxis)
     ax.set(xlabel="labelled share, %", ylabel="accuracy", xticks=[100 * at for at in runs.index])
     ax.grid(axis="y")
     theme.finish(fig, keys)
     caption = (
         f"Accuracy by the share of training samples that keep their labels, at width {widest.width.iloc[0]}: mean and "
-        f"range over {theme.counted(widest.seed.nunique(), 'seed')}."
+        f"range over {counted(widest.seed.nunique(), 'seed')}."
     )
     return plots.Plot(fig, caption, f"Curves of accuracy by labelled share. {'; '.join(said)}.")
 
@@ -149,7 +150,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     shown = widest.pivot_table(index="fraction", columns="method", values="accuracy")[["ffnn", "kd_best"]]
     shown["difference"] = shown["kd_best"] - shown["ffnn"]
     shown.insert(0, "labelled samples", widest.groupby("fraction")["labelled"].mean().round().astype(int))
-    shown.index = [f"{fraction:.0%}" for fraction in shown.index]
+    shown.index = [percent(fraction) for fraction in shown.index]
     return shown.rename(columns=lambda name: METHODS[name].title if name in METHODS else name).rename_axis("labels")
 
 
@@ -168,21 +169,21 @@ def sentence(frame: pd.DataFrame) -> str:
     text = (
         f"**{METHODS['kd_best'].title} is clearly ahead in {ahead} of {len(found)} cells and clearly behind in "
         f"{behind or 'none'}**; the difference goes from {_cell(found, worst)} to {_cell(found, best)}. "
-        f"Averaged over widths it is {by_share.iloc[0]:+.4f} with {gain.index[0]:.0%} of the labels and "
-        f"{by_share.iloc[-1]:+.4f} with all: distillation helps {_more(by_share)} where labels are few. "
-        f"Averaged over labels it is {by_width.iloc[0]:+.4f} at width {gain.columns[0]} and "
-        f"{by_width.iloc[-1]:+.4f} at {widest}: it helps {_more(by_width)} where the student is small."
+        f"Averaged over widths it is {signed(by_share.iloc[0])} with {percent(gain.index[0])} of the labels and "
+        f"{signed(by_share.iloc[-1])} with all: distillation helps {_more(by_share)} where labels are few. "
+        f"Averaged over labels it is {signed(by_width.iloc[0])} at width {gain.columns[0]} and "
+        f"{signed(by_width.iloc[-1])} at {widest}: it helps {_more(by_width)} where the student is small."
     )
     if len(enough):
         return text + (
-            f" At width {widest} the student reaches with {enough[0]:.0%} of the labels what the network trained "
+            f" At width {widest} the student reaches with {percent(enough[0])} of the labels what the network trained "
             f"directly reaches with all, {direct:.4f}."
         )
     return text + f" At width {widest} no share of the labels brings it to the {direct:.4f} of FFNN trained on all."
 
 
 def _cell(found, at) -> str:
-    return f"{found['mean'][at]:+.4f} ({at[0]:.0%} of the labels, width {at[1]})"
+    return f"{signed(found['mean'][at])} ({percent(at[0])} of the labels, width {at[1]})"
 
 
 def _more(gains) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 from kdlib.data import gaussians
 from kdlib.data.dataset import Dataset, Split
 from kdlib.evaluation import comparison, results
+from kdlib.evaluation.formatting import difference, percent, signed
 from kdlib.methods.kernel_teachers import Kernels, kernels, queries
 from kdlib.methods.methods import student
 from kdlib.methods.problem import Problem
@@ -131,13 +132,13 @@ def sentence(table: pd.DataFrame, method: str = "kd_best") -> str:
     sign = "more" if drawn["mean"] > 0 else "less"
     text = (
         f"**{METHODS[method].title} {verdict}**: over {drawn.seeds} draws it is {abs(drawn['mean']):.4f} {sign} "
-        f"accurate (95 % interval {drawn.low:+.4f} to {drawn.high:+.4f}, p = {drawn.p:.2g}), and ahead in "
-        f"{drawn.won:.0%} of them. Over as many initial weights on the given data the difference is "
-        f"{given['mean']:+.4f} ({given.low:+.4f} to {given.high:+.4f}): {_agree(drawn, given)}."
+        f"accurate (95 % interval {signed(drawn.low)} to {signed(drawn.high)}, p = {drawn.p:.2g}), and ahead in "
+        f"{percent(drawn.won)} of them. Over as many initial weights on the given data the difference is "
+        f"{difference(given['mean'], given.low, given.high)}: {_agree(drawn, given)}."
     )
     if np.isfinite(drawn.gap):
         text += (
-            f" Of the gap to Bayes it closes {_percent(drawn.gap)} over draws, {_percent(given.gap)} on the given data."
+            f" Of the gap to Bayes it closes {percent(drawn.gap)} over draws, {percent(given.gap)} on the given data."
         )
     if min(drawn.sd, given.sd) > 0:
         larger = "draw of the data" if drawn.sd > given.sd else "start"
@@ -146,10 +147,6 @@ def sentence(table: pd.DataFrame, method: str = "kd_best") -> str:
             f"the {larger} matters more, {ratio:.1f} times." if ratio >= 1.1 else "about the same."
         )
     return text
-
-
-def _percent(share: float) -> str:
-    return f"{round(share, 2) + 0.0:.0%}"  # without a negative zero
 
 
 def _agree(drawn, given) -> str:

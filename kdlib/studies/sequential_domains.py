@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from kdlib.data.dataset import Split
 from kdlib.evaluation.comparison import interval
+from kdlib.evaluation.formatting import estimate
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods.problem import Problem
 from kdlib.methods.targets import soften
@@ -142,8 +143,7 @@ def intervals(values: pd.DataFrame, column: str, *by: str) -> pd.DataFrame:
 
 def text(values, digits: int = 4) -> str:
     """`0.9812 [0.9801, 0.9820]`: mean and interval; a lone value has none."""
-    mean, low, high = (f"{value:.{digits}f}" for value in (np.mean(values), *interval(values)))
-    return f"{mean} [{low}, {high}]" if len(values) > 1 else mean
+    return estimate(np.mean(values), *interval(values), digits=digits)
 
 
 def at_the_end(results: pd.DataFrame) -> pd.DataFrame:

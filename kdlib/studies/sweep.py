@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from kdlib.evaluation import comparison, results
+from kdlib.evaluation.formatting import decimal, difference, plus_minus, setting
 from kdlib.evaluation.results import CEILINGS, COLUMNS, reported, select
 
 SELECTS = "select"  #: the split that chooses where valid is reported
@@ -135,7 +136,7 @@ class Points:
     def setting(self, line) -> str:
         """A point in words, without what changes nothing: `temperature 4, alpha 0.5`."""
         return ", ".join(
-            f"{name} {_text(line[name])}" for name in self.moving if self.moves(line["dataset"], line["method"], name)
+            f"{name} {setting(line[name])}" for name in self.moving if self.moves(line["dataset"], line["method"], name)
         )
 
     @property
@@ -171,11 +172,11 @@ class Points:
             dataset, method = line["dataset"], line["method"]
             row = {"dataset": dataset, "method": self.titles[method]}
             row |= {"setting": self.setting(line) or "–"}
-            row |= {"where chosen": f"{line['chooses']:.4f}", "reported": plus_minus(line)}
+            row |= {"where chosen": decimal(line["chooses"]), "reported": plus_minus(line["mean"], line["sd"])}
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]
                 points = 100 * found[["mean", "low", "high"]].astype(float)
-                row[f"over {self.titles[self.baseline]}"] = f"{points['mean']:+.2f} {bracket(points, 2)}".strip()
+                row[f"over {self.titles[self.baseline]}"] = difference(*points, digits=2)
                 row["verdict"] = found["verdict"]
             rows.append(row)
         return pd.DataFrame(rows).fillna("–").set_index("dataset")
@@ -191,7 +192,7 @@ class Points:
         order = self.scores.set_index(keys).index.unique()[:MOST_ROWS]
         chosen = wide(self.best, "mean").reindex(index=order, columns=shown.columns).notna()
         shown = shown.reindex(order).rename_axis(columns=None)
-        shown.index = pd.MultiIndex.from_tuples([tuple(map(_text, key)) for key in order], names=keys)
+        shown.index = pd.MultiIndex.from_tuples([tuple(map(setting, key)) for key in order], names=keys)
         return shown, chosen
 
     def failures(self) -> pd.DataFrame:
@@ -213,19 +214,6 @@ class Points:
         return results.write_checksums(output)
 
 
-def plus_minus(line) -> str:
-    return f"{line['mean']:.4f}" + (f" ± {line['sd']:.4f}" if line["seeds"] > 1 else "")
-
-
-def bracket(line, digits: int = 4) -> str:
-    """The interval of a difference; nothing where one seed gives none."""
-    return f"[{line['low']:+.{digits}f}, {line['high']:+.{digits}f}]" if np.isfinite(line["low"]) else ""
-
-
 def _cell(value):
     """A setting's value in a table: a number, or `64-32` of a list."""
-    return "-".join(map(str, value)) if isinstance(value, list) else value
-
-
-def _text(value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return setting(value) if isinstance(value, list) else value
