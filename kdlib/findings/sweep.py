@@ -52,11 +52,13 @@ def finding(points: Points) -> str:
 def _winner(points, line) -> str:
     where_set = f"with {points.setting(line) or 'any setting'}"
     where = f"*{points.titles[line['method']]}* {where_set} is ahead where settings are chosen"
-    text = f"{where} ({decimal(line['chooses'])}), and reaches **{plus_minus(line['mean'], line['sd'])}** where they are reported"
+    reached = plus_minus(line["mean"], line["sd"])
+    text = f"{where} ({decimal(line['chooses'])}), and reaches **{reached}** where they are reported"
     if (line["dataset"], line["method"]) in points.verdicts.index:
         found = points.verdicts.loc[line["dataset"], line["method"]]
         baseline = points.titles[points.baseline]
-        text += f", {difference(found['mean'], found['low'], found['high'])} beside {baseline} at its best: {found['verdict']}"
+        gain = difference(found["mean"], found["low"], found["high"])
+        text += f", {gain} beside {baseline} at its best: {found['verdict']}"
     if line["dataset"] in points.ceilings:
         text += f"; no method can exceed {decimal(points.ceilings[line['dataset']])}"
     return text + "."

@@ -89,8 +89,8 @@ def verdict(frame: pd.DataFrame, suspect: str) -> str:
         word = "supported in part"
     return (
         f"The explanation “{suspect}”: **{word}**. Mending it alone changes the accuracy of the original's student "
-        f"by {difference(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it by "
-        f"{difference(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
+        f"by {difference(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it "
+        f"by {difference(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
         f"combinations of the others it changes by {difference(-effect['mean'], -effect.high, -effect.low)}."
     )
 
