@@ -101,7 +101,7 @@ def test_a_verdict_turns_with_the_numbers():
 
 def test_the_leading_suspect_is_named():
     text = factorial_findings.leading(planted(**{at(Fault.SIGMOID): 0.1}))
-    assert text.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” -0.1")
+    assert text.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” −0.1")
     assert "these gain accuracy: “softmax over sigmoids” +0.1" in factorial_findings.leading(
         planted(**{at(Fault.SIGMOID): -0.1})
     )
