@@ -8,7 +8,7 @@ import pytest
 
 from kdlib.data import published
 from kdlib.data.gaussians import DISTANCES
-from kdlib.evaluation import formatting, results
+from kdlib.evaluation import results
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
 
