@@ -98,7 +98,7 @@ def explanations(rungs: pd.DataFrame) -> str:
     for label, what in said.items():
         gain = tried[label] - tried["as in the original"]
         low, high = statistics.interval(gain)
-        clear = statistics.p_value(gain) < 1 - statistics.LEVEL and not low <= 0 <= high
+        clear = statistics.p_value(gain) < 1 - statistics.CONFIDENCE_LEVEL and not low <= 0 <= high
         verdict = "not supported"
         if clear and gain.mean() > 0:
             verdict = "supported" if gain.mean() >= whole / 2 else "supported in part"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from kdlib.evaluation import results
+from kdlib.evaluation.comparison import t_interval
 from kdlib.evaluation.formatting import counted, difference, plus_minus
 from kdlib.methods import original
 from kdlib.studies.factorial import SEEDS, SUSPECTS, Suspects, subsets
 
-LEVEL, MOST, NEAR = 0.95, 0.5, 0.02  #: of intervals; share of the loss that explains it; what counts as reproduced
+MOST, NEAR = 0.5, 0.02  #: share of the loss that explains it; what counts as reproduced
 
 
 def design(case: Suspects) -> str:
@@ -64,11 +64,7 @@ def corners(frame: pd.DataFrame) -> pd.DataFrame:
 
 def interval(values) -> tuple[float, float, float]:
     """Mean and 95 % interval of paired differences (t: so few seeds make a bootstrap too narrow); NaN of a lone one."""
-    values = np.asarray(values, float)
-    half = np.nan
-    if len(values) > 1:
-        half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+    return float(np.mean(values)), *t_interval(values)
 
 
 def verdict(frame: pd.DataFrame, suspect: str) -> str:

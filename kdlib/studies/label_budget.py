@@ -106,7 +106,7 @@ def differences(frame: pd.DataFrame) -> pd.DataFrame:
     pairs = frame.pivot(index=["fraction", "width", "seed"], columns="method", values="accuracy")
     groups = (pairs["kd_best"] - pairs["ffnn"]).groupby(["fraction", "width"])
     table = pd.DataFrame({"mean": groups.mean(), "p": groups.agg(comparison.p_value)})
-    return table.assign(clear=table["p"] < 1 - comparison.LEVEL)
+    return table.assign(clear=table["p"] < 1 - comparison.CONFIDENCE_LEVEL)
 
 
 def heat_map(frame: pd.DataFrame) -> plots.Plot:

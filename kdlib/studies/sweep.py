@@ -11,9 +11,7 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from kdlib.evaluation import comparison, results
 from kdlib.evaluation.formatting import decimal, difference, plus_minus, setting
@@ -114,8 +112,8 @@ class Points:
         if not groups:
             return pd.DataFrame(columns=[*keys, "mean", "sd", "seeds", "low", "high", "chooses"])
         table = groups["reported"].agg(mean="mean", sd="std", seeds="size")
-        reach = table["sd"] / np.sqrt(table["seeds"]) * stats.t.ppf((1 + comparison.LEVEL) / 2, table["seeds"] - 1)
-        table = table.assign(low=table["mean"] - reach, high=table["mean"] + reach, chooses=groups["chooses"].mean())
+        intervals = groups["reported"].apply(comparison.t_interval)
+        table = table.assign(low=intervals.str[0], high=intervals.str[1], chooses=groups["chooses"].mean())
         return table.reset_index()
 
     @cached_property

@@ -41,6 +41,14 @@ def test_the_interval_of_many_values_is_the_normal_one():
     assert comparison.interval(values) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.003)
 
 
+def test_the_t_interval_is_students():
+    values = [0.1, 0.3, 0.2, 0.6]
+    half = 3.182446 * np.std(values, ddof=1) / 2
+    assert comparison.t_interval(values) == pytest.approx((0.3 - half, 0.3 + half))
+    assert comparison.t_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+    assert np.isnan(comparison.t_interval([0.5])).all()
+
+
 def test_pairing_finds_what_the_spread_of_seeds_hides():
     seeds = RNG.normal(0.9, 0.05, 30)
     values = pd.DataFrame({"base": seeds, "up": seeds + RNG.normal(0.002, 0.001, 30), "alike": RNG.permutation(seeds)})
