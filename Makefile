@@ -10,8 +10,9 @@
 ## DASHBOARD=       1: Dask's dashboard, to this machine only
 ## SWEEP=           lists of settings, in YAML (notebooks/sweep.yaml)
 ## VERIFY=          smoke: a quick draft, instead of the whole report
+## FAST=            1: test without what takes longest, in about a minute
 ## PYTHON=python3   the Python that .venv is made from
-VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD SWEEP VERIFY PYTHON
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD SWEEP VERIFY FAST PYTHON
 DATA =
 OUT =
 SEEDS =
@@ -21,6 +22,7 @@ SCHEDULER =
 DASHBOARD =
 SWEEP =
 VERIFY =
+FAST =
 PYTHON = python3
 
 # A value is text: it goes through the environment, is quoted where it is used, and nothing expands it.
@@ -41,9 +43,9 @@ data = --data="$${DATA:-data}"
 report = -m kdlib.report run $(data)
 $(if $(filter-out smoke,$(VERIFY)),$(error VERIFY: expected smoke or nothing, got $(VERIFY)))
 $(if $(filter-out 1,$(DASHBOARD)),$(error DASHBOARD: expected 1 or nothing, got $(DASHBOARD)))
-which = $(if $(VERIFY),smoke,whole)
-again = $(if $(VERIFY),--draft --seeds=2 --epochs=2)
-kept = $(if $(VERIFY),reports/draft,reports)
+$(if $(filter-out 1,$(FAST)),$(error FAST: expected 1 or nothing, got $(FAST)))
+reference = reports/reference/$(if $(VERIFY),smoke,whole)
+budget = $(if $(VERIFY),--draft --seeds=2 --epochs=2)
 options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+"--jobs=$$JOBS"} \
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
 
@@ -69,11 +71,11 @@ sweep: ## every combination of the settings in SWEEP, reports/sweep/index.html; 
 	$(python) -m kdlib.report sweep $(data) --out="$${OUT:-reports/sweep}" $(options) -- "$${SWEEP:-notebooks/sweep.yaml}"
 
 verify: ## the report made anew, in reports/verify, and compared with the committed reference; or VERIFY=smoke
-	$(python) $(report) --out=reports/verify --force $(again) $(options)
-	$(python) -m kdlib.report verify reports/verify reports/reference/$(which)
+	$(python) $(report) --out=reports/verify --force $(budget) $(options)
+	$(python) -m kdlib.report verify reports/verify $(reference)
 
 reference: ## the report in OUT becomes the reference, or with VERIFY=smoke the one in reports/draft
-	$(python) -m kdlib.report keep "$${OUT:-$(kept)}" reports/reference/$(which)
+	$(python) -m kdlib.report keep "$${OUT:-$(if $(VERIFY),reports/draft,reports)}" $(reference)
 
 data: ## the four datasets anew, in data/
 	$(python) -m kdlib.data.gaussians data
@@ -89,7 +91,7 @@ open: ## the report, in the browser
 	webbrowser.open(page.as_uri()) or sys.exit("no browser was found: open the file by hand")' "$${OUT:-reports}"
 
 test: ## the tests
-	$(python) --test -m pytest
+	$(python) --test -m pytest $(if $(FAST),-m "not slow")
 
 lint: ## the style of the code, notebooks too
 	$(python) --test -m ruff check

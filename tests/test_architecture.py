@@ -41,6 +41,7 @@ def test_no_import_is_relative():
     assert [module for module, node in nodes if isinstance(node, ast.ImportFrom) and node.level] == []
 
 
+@pytest.mark.slow
 def test_reading_and_reporting_do_without_tensorflow():
     names = [name for name in SOURCES if architecture.folder(name) in WITHOUT_TENSORFLOW]
     absent = "import sys; sys.modules.update(tensorflow=None, keras=None)"  # to import either is an error

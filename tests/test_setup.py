@@ -19,8 +19,6 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = "requirements.txt", "requirements-test.txt", "requirements-bench.txt"
@@ -118,6 +116,7 @@ def test_a_python_without_pip(checkout, tmp_path):
     one_line(set_up(checkout, "-m", "x"), "no venv and pip", "apt install python3-venv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_no_network(checkout, installer):
     env = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
@@ -315,6 +314,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(checkout):
         "DASHBOARD",
         "SWEEP",
         "VERIFY",
+        "FAST",
         "PYTHON",
     ]
     assert make(checkout, "help").stdout == run.stdout
@@ -353,6 +353,13 @@ def test_verify_makes_the_report_anew_and_compares_it(checkout):
         wrong = make(checkout, "verify", f"VERIFY={value}")
         assert wrong.returncode and f"expected smoke or nothing, got {value}" in wrong.stderr
     assert not (checkout / "pwned").exists()
+
+
+def test_fast_tests_are_those_that_are_not_slow(checkout):
+    script = ["-I", "-S", "tools/environment.py", "--test", "-m", "pytest"]
+    assert make(checkout, "test").stdout.splitlines() == script
+    assert make(checkout, "test", "FAST=1").stdout.splitlines() == [*script, "-m", "not slow"]
+    one_line(make(checkout, "test", "FAST=yes"), "FAST: expected 1 or nothing, got yes")
 
 
 NASTY = [

@@ -6,10 +6,9 @@ Imports inside functions count as well. Out of scope: imports whose names are ma
 """
 
 import ast
+import graphlib
 import re
 from pathlib import Path
-
-import graphlib
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"

@@ -197,6 +197,7 @@ def test_figures_draw_what_the_slices_hold(points):
         assert plot.on_dark() is not plot.figure
 
 
+@pytest.mark.slow
 def test_the_notebooks_of_a_sweep_for_real(tmp_path):
     small_dataset(tmp_path / "data" / "five <keys>.pkl")
     (tmp_path / "sweep.yaml").write_text("fraction: [0.5, 1]\nbatch_size: 8\nmethods: [ffnn, kd_routed]\n")
