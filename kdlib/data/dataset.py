@@ -50,6 +50,15 @@ class Split:
         """The samples `rows`: an array of indices or bools."""
         return Split(self.x[rows], self.y[rows], None if self.d is None else self.d[rows])
 
+    def matches(self, other: "Split") -> bool:
+        """Whether both hold the same samples: features to 1e-5, and domains where both have them."""
+        return (
+            self.x.shape == other.x.shape
+            and np.array_equal(self.y, other.y)
+            and (self.d is None or other.d is None or np.array_equal(self.d, other.d))
+            and np.allclose(self.x, other.x, rtol=0, atol=1e-5)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-from kdlib.data import gaussians
 from kdlib.data.dataset import Dataset, Split
 
 
@@ -32,14 +31,16 @@ class KnownDistribution(Protocol):
         """P(k | x) of points (n, features): (n, domains)."""
 
 
-def recognise(dataset: Dataset) -> KnownDistribution | None:
-    """The distribution that a dataset was drawn from, found by comparing its arrays with the recipes'; else None."""
-    distance = gaussians.recognise(dataset)
-    return None if distance is None else gaussians.ThreeGaussians(distance)
-
-
 def fresh(distribution: KnownDistribution, n: int, seed: int) -> Split:
     """n new points in order of their domains, whose shares are `domain_weights` to within one point."""
     ends = np.ceil(np.round(n * np.cumsum(distribution.domain_weights), 6)).astype(int)  # rounded: 3 * (1 / 3) is 1
     domains = np.repeat(np.arange(distribution.domains), np.diff(ends, prepend=0))
     return Split(*distribution.sample(domains, np.random.default_rng(seed)), domains)
+
+
+def recognise(dataset: Dataset) -> KnownDistribution | None:
+    """The distribution that a dataset was drawn from, found by comparing its arrays with the recipes'; else None."""
+    from kdlib.data import gaussians, synthetic  # here, because recipes draw with `fresh`
+
+    distance = gaussians.recognise(dataset)
+    return synthetic.recognise(dataset) if distance is None else gaussians.ThreeGaussians(distance)
