@@ -1,7 +1,10 @@
 """How good predictions are: each metric takes log-probabilities of a population and gives a number per member.
 
-`log_p` is (member, n, classes), `y` the labels (n,). Leaves out what compares members or methods: `statistics`.
+`log_p` is (member, n, classes), `y` the labels (n,). A metric is entered in `METRICS`. Out of scope: comparing members
+or methods, which is in `comparison`.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -45,39 +48,97 @@ def agreement(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     return (log_p.argmax(axis=2) == log_q.argmax(axis=2)).mean(axis=1)
 
 
-class Tally:
+class Mean:
+    """A metric that is the mean of a number per block of points, weighted by the blocks' sizes."""
+
+    def __init__(self, metric: Callable, by_domain: bool = False):
+        self.metric, self.by_domain = metric, by_domain
+
+    def start(self):
+        return 0.0, 0
+
+    def add(self, state, log_p, y):
+        total, count = state
+        return total + len(y) * self.metric(log_p, y), count + len(y)
+
+    def value(self, state):
+        total, count = state
+        return total / count
+
+
+class CalibrationError:
+    """`expected_calibration_error`, whose bins are summed over blocks."""
+
+    by_domain = False
+
+    def start(self):
+        return 0.0, 0
+
+    def add(self, state, log_p, y):
+        bins, count = state
+        confidence, right, share = reliability(log_p, y)
+        return bins + len(y) * np.stack([confidence * share, right * share, share]), count + len(y)
+
+    def value(self, state):
+        (confidence, right, _), count = state
+        return np.abs(right - confidence).sum(axis=1) / count
+
+    @staticmethod
+    def reliability(state) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As the function of this name, of all blocks."""
+        (confidence, right, points), count = state
+        some = np.maximum(points, 1)
+        return confidence / some, right / some, points / count
+
+
+class Pooled:
+    """A metric that needs all points at once, such as an area under a curve; it keeps their log-probabilities."""
+
+    def __init__(self, metric: Callable, by_domain: bool = False):
+        self.metric, self.by_domain = metric, by_domain
+
+    def start(self):
+        return []
+
+    def add(self, state, log_p, y):
+        return [*state, (log_p, y)]
+
+    def value(self, state):
+        log_p, y = zip(*state, strict=True)
+        return self.metric(np.concatenate(log_p, axis=1), np.concatenate(y))
+
+
+METRICS = {"accuracy": Mean(accuracy, by_domain=True), "nll": Mean(nll), "ece": CalibrationError()}
+"""Every metric of a report, by name: what is entered here is in `results.csv`, once per method, seed and split."""
+
+
+class Accumulator:
     """Every metric of a population on a split that comes in blocks, so that memory holds one block at a time."""
 
     def __init__(self):
-        self._sums, self._counts, self._bins = {}, {}, 0
+        self._states = {("all", name): metric.start() for name, metric in METRICS.items()}
+        self._agreement = Mean(agreement)
 
-    def add(self, log_p: np.ndarray, y: np.ndarray, d=None, taught: np.ndarray | None = None) -> None:
-        """A block: log-probabilities (member, n, classes), labels and domains (n,), and what its teacher says."""
-        n = len(y)
-        self._note("all", "accuracy", accuracy(log_p, y), n)
-        self._note("all", "nll", nll(log_p, y), n)
-        if taught is not None:
-            self._note("all", "agreement", agreement(log_p, taught), n)
-        for k in [] if d is None else np.unique(d):
-            self._note(str(k), "accuracy", accuracy(log_p[:, d == k], y[d == k]), int((d == k).sum()))
-        confidence, right, share = reliability(log_p, y)
-        self._bins = self._bins + n * np.stack([confidence * share, right * share, share])
+    def add(self, log_p: np.ndarray, y: np.ndarray, d=None, target: np.ndarray | None = None) -> None:
+        """A block: log-probabilities (member, n, classes), labels and domains (n,), and what students imitate."""
+        for name, metric in METRICS.items():
+            self._add(("all", name), metric, log_p, y)
+            for k in [] if d is None or not metric.by_domain else np.unique(d):
+                self._add((str(k), name), metric, log_p[:, d == k], y[d == k])
+        if target is not None:
+            key = "all", "agreement"
+            total, count = self._states.get(key, self._agreement.start())
+            self._states[key] = total + len(y) * agreement(log_p, target), count + len(y)
 
-    def _note(self, domain, metric, values, n):
-        self._sums[domain, metric] = self._sums.get((domain, metric), 0) + n * values
-        self._counts[domain, metric] = self._counts.get((domain, metric), 0) + n
+    def _add(self, key, metric, log_p, y):
+        self._states[key] = metric.add(self._states.get(key, metric.start()), log_p, y)
 
     def values(self) -> dict[tuple[str, str], np.ndarray]:
-        """(domain, metric) -> (member,); domain `all`, or one, with accuracy alone."""
-        found = {key: total / self._counts[key] for key, total in self._sums.items()}
-        confidence, right, _ = self._bins
-        found["all", "ece"] = np.abs(right - confidence).sum(axis=1) / self._counts["all", "accuracy"]
-        overall = [("all", metric) for metric in ("accuracy", "nll", "ece", "agreement") if ("all", metric) in found]
-        domains = sorted(found.keys() - overall, key=lambda key: int(key[0]))
-        return {key: found[key] for key in [*overall, *domains]}
+        """(domain, metric) -> (member,); domain `all`, or one, for the metrics that are told by domain."""
+        metrics = METRICS | {"agreement": self._agreement}
+        order = sorted(self._states, key=lambda key: (key[0] != "all", list(metrics).index(key[1]), key[0].zfill(9)))
+        return {key: metrics[key[1]].value(self._states[key]) for key in order}
 
     def reliability(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As the function of this name, of all blocks."""
-        confidence, right, count = self._bins
-        some = np.maximum(count, 1)
-        return confidence / some, right / some, count / self._counts["all", "accuracy"]
+        """Mean confidence, accuracy and share of the points per bin of confidence, each (member, bins)."""
+        return CalibrationError.reliability(self._states["all", "ece"])

@@ -1,7 +1,7 @@
 """Tidy results: one row per number, in memory and on disk, and the checksums that end a run.
 
 Columns are `dataset, method, seed, split, domain, metric, value`; `split` is valid, test or fresh, `domain` is
-all, 0, 1, ... Leaves out what the numbers mean.
+all, 0, 1, ... Out of scope: what the numbers mean.
 """
 
 import copy
@@ -15,39 +15,40 @@ import numpy as np
 import pandas as pd
 
 from kdlib.data.dataset import Dataset, Split
-from kdlib.evaluation.metrics import Tally
+from kdlib.evaluation.metrics import Accumulator
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
 CHECKSUMS = "checksums.json"
-MOST = 8  #: datasets that the summary shows one by one
-CEILINGS = ("bayes", "bayes_told")  #: not methods to compare, but what they are compared with
+MAX_DATASETS = 8  #: that the summary shows one by one
+BAYES = "bayes"  #: not a method to compare, but what the others are compared with
+RENAMED = {"kd_best": "kd_kernel_teachers"}  #: methods that older results know by another name
 BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
 
 
-def frame(dataset: str, method: str, split: str, tally: Tally) -> pd.DataFrame:
-    """Every metric of a population on a split, overall and, where domains are known, accuracy in each."""
+def frame(dataset: str, method: str, split: str, scores: Accumulator) -> pd.DataFrame:
+    """Every metric of a population on a split, overall and, where domains are known, some in each."""
     return pd.concat(
         [
             pd.DataFrame({
                 "dataset": dataset, "method": method, "seed": np.arange(len(values)),
                 "split": split, "domain": domain, "metric": metric, "value": values,
             })
-            for (domain, metric), values in tally.values().items()
+            for (domain, metric), values in scores.values().items()
         ],
         ignore_index=True,
     )[COLUMNS]  # fmt: skip
 
 
-def tally(split: Split, log_probabilities: Callable, taught: Callable | None = None) -> Tally:
+def score(split: Split, log_probabilities: Callable, target: Callable | None = None) -> Accumulator:
     """Scores a population on a split, block by block.
 
-    log_probabilities, taught: functions of points (n, features) and domains (n,) or None, as in `registry.Trained`.
+    log_probabilities, target: functions of points (n, features) and domains (n,) or None, as in `registry.Trained`.
     """
-    found = Tally()
+    scores = Accumulator()
     for start in range(0, len(split), BLOCK):
         part = split.take(slice(start, start + BLOCK))
-        found.add(log_probabilities(part.x, part.d), part.y, part.d, taught and taught(part.x, part.d))
-    return found
+        scores.add(log_probabilities(part.x, part.d), part.y, part.d, target and target(part.x, part.d))
+    return scores
 
 
 def reported(results: pd.DataFrame) -> str:
@@ -74,12 +75,12 @@ def write(results: pd.DataFrame, path) -> None:
 
 
 def read(path) -> pd.DataFrame:
-    """Results as written by `write`; raises ValueError if the columns are others."""
+    """Results as written by `write`, methods by today's names; raises ValueError if the columns are others."""
     text = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
     frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"value": [""]})  # a dataset may be named NA
     if list(frame.columns) != COLUMNS:
         raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {', '.join(frame.columns)}")
-    return frame
+    return frame.assign(method=frame["method"].replace(RENAMED))
 
 
 def write_checksums(output) -> str:
@@ -109,7 +110,7 @@ class Reports:
         self.good = [name for name, manifest in self.manifests.items() if manifest["status"] == "ok"]
         self.of = cache(lambda name: read(self.folder / name / "results.csv"))  #: a dataset's results, by name
 
-    def first(self, most: int = MOST) -> "Reports":
+    def first(self, most: int = MAX_DATASETS) -> "Reports":
         """The same, with so many good runs at most: what is shown one by one has no room for more."""
         few = copy.copy(self)
         few.good = self.good[:most]
@@ -129,17 +130,17 @@ class Reports:
         return (table if table["reason"].any() else table.drop(columns="reason")).rename_axis("dataset")
 
     def methods(self, name: str) -> pd.DataFrame:
-        """A dataset's methods by name: title, what each spent, whether it is told the domain."""
-        return pd.read_csv(self.folder / name / "methods.csv", index_col="method")
+        """A dataset's methods by name: title, role and whatever else is registered of them, and what each cost."""
+        return pd.read_csv(self.folder / name / "methods.csv", index_col="method", keep_default_na=False)
 
     @property
     def titles(self) -> dict[str, str]:
         """Titles of all methods that ran on any dataset, by name."""
         return {m: title for name in self.good for m, title in self.methods(name)["title"].items()}
 
-    def rungs(self, name: str) -> pd.DataFrame:
-        """A dataset's `ladder.csv`: what, label, seed, accuracy."""
-        return pd.read_csv(self.folder / name / "ladder.csv")
+    def ablation(self, name: str) -> pd.DataFrame:
+        """A dataset's `ablation.csv`: kind, label, seed, accuracy."""
+        return pd.read_csv(self.folder / name / "ablation.csv")
 
     def study(self, name: str, study: str, file: str) -> pd.DataFrame | None:
         """A file of a slow study of a dataset, if that was run and is good."""
@@ -154,10 +155,9 @@ class Reports:
         with np.load(self.folder / name / "boundaries.npz") as maps:
             return dict(maps)
 
-    def distance(self, name: str) -> float | None:
-        """d, where the dataset is one of the known generator's."""
-        distance = self.maps(name).get("distance")
-        return None if distance is None else float(distance)
+    def facts(self, name: str) -> dict:
+        """A dataset's `facts.json`: the name of its distribution and its published accuracies, None if not known."""
+        return json.loads((self.folder / name / "facts.json").read_text(encoding="utf-8"))
 
     def write(self, output, table: pd.DataFrame) -> str:
         """Writes the results of all runs, a table of them, and checksums into a folder; returns a line that says so."""

@@ -1,1 +1,11 @@
-"""Methods: what is trained on a dataset, from which targets, and what it may use."""
+"""Methods: what is trained on a dataset, from which targets, and what it may use.
+
+A method is one function in one file, entered in the registry by `@method`. The order of these imports is that of the
+methods in tables.
+"""
+
+from kdlib.methods import direct, original, network_teachers, kernel_teachers, bounds  # noqa: F401, I001
+from kdlib.methods.problem import Problem
+from kdlib.methods.registry import METHODS, Method, Role, Student, Trained, method
+
+__all__ = ["METHODS", "Method", "Problem", "Role", "Student", "Trained", "method"]

@@ -1,31 +1,31 @@
-"""What all methods on one dataset share: splits, scale, starts, batches, budget and teachers.
+"""What all methods on one dataset share: splits, scale, initial weights, batches and budget.
 
 Sharing them is what makes comparisons paired: member i of every method has the same initial weights and, on the same
 rows, the same batches, and every student takes the same number of updates. Features are standardised by the training
-split's mean and deviation. Leaves out what a method does with it all: `methods`.
+split's mean and deviation. What several methods need, such as teachers, is made once per problem (`once`).
 """
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from kdlib.data import gaussians
-from kdlib.data.dataset import Dataset
-from kdlib.methods.targets import soften
+from kdlib.data import Dataset, Split, distributions
 from kdlib.settings import Settings
-from kdlib.training import batches
-from kdlib.training.loop import Fit, TrainingError, cosine, fit
-from kdlib.training.losses import cross_entropy, two_heads
-from kdlib.training.networks import Architecture, glorot_uniform, initial_weights, predict
+from kdlib.training import loop
+from kdlib.training.batches import InOrder, Shuffled, labelled
+from kdlib.training.losses import cross_entropy
+from kdlib.training.networks import Architecture, glorot_uniform, initial_weights
+from kdlib.training.plan import TrainingPlan
 
 FRESH_POINTS = 100_000
 FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
 
 
 class Problem:
-    """A dataset with a study's settings; `progress(task, epoch, epochs)` hears of every epoch.
+    """A dataset with a run's settings; `progress(task, epoch, epochs)` hears of every epoch.
 
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
@@ -34,129 +34,130 @@ class Problem:
     def __init__(
         self,
         dataset: Dataset,
-        study: Settings,
+        settings: Settings,
         progress: Callable[[str, int, int], None] | None = None,
         fraction: float = 1.0,
     ):
-        self.dataset, self.study, self.progress, self.fraction = dataset, study, progress, fraction
+        self.dataset, self.settings, self.progress, self.fraction = dataset, settings, progress, fraction
         whole, self.select, self.report = dataset.roles()
-        if study.batch_size > len(whole):
-            raise TrainingError(
+        if settings.batch_size > len(whole):
+            raise loop.TrainingError(
                 f"batch_size: expected at most the {len(whole)} training samples of {dataset.name}, "
-                f"got {study.batch_size}; choose a smaller one (--batch-size), or add samples"
+                f"got {settings.batch_size}; choose a smaller one (--batch-size), or add samples"
             )
-        self.steps = len(whole) // study.batch_size  #: updates per epoch
+        self.steps = len(whole) // settings.batch_size  #: updates per epoch
         self.domain_sizes = np.bincount(whole.d, minlength=dataset.domains)  #: of all samples, whatever the fraction
-        self.train = whole if fraction == 1 else whole.take(batches.labelled(whole.d, whole.y, [fraction], seed=0)[0])
-        self.seeds = range(study.seeds)
+        self.seeds = range(settings.seeds)
         self.classes, self.domains = dataset.classes, dataset.domains
-        self.mean = self.train.x.mean(axis=0)
-        self.deviation = self.train.x.std(axis=0)
-        constant = self.deviation <= 1e-12 * np.abs(self.train.x).max(axis=0)  # but for rounding
+        self.machines_from: Problem | None = None  #: whose choice of teachers is fitted anew instead of chosen again
+        train = whole if fraction == 1 else whole.take(labelled(whole.d, whole.y, [fraction], seed=0)[0])
+        self.mean = train.x.mean(axis=0)
+        self.deviation = train.x.std(axis=0)
+        constant = self.deviation <= 1e-12 * np.abs(train.x).max(axis=0)  # but for rounding
         self.deviation[constant] = 1  # such a feature says nothing, and must not divide by nothing
-        self.x = self.scaled(self.train.x)
-        self.labels = np.eye(self.classes)[self.train.y]  # (n, classes)
-        self.rows = np.arange(len(self.train))
-        self.domain_rows = [np.flatnonzero(self.train.d == k) for k in range(self.domains)]
+        self.pool = train  #: points that teachers may be asked about, of which no label is used
+        self._train_on(train)
+
+    def _train_on(self, train: Split) -> None:
+        self.train = train
+        self.x = self.scaled(train.x)
+        self.labels = np.eye(self.classes)[train.y]  # (n, classes)
+        self.rows = np.arange(len(train))
+        self.domain_rows = [np.flatnonzero(train.d == k) for k in range(self.domains)]
+        self._made = {}
+
+    def trained_on(self, train: Split, seeds: Iterable[int], machines_from: "Problem | None" = None) -> "Problem":
+        """The same problem with other training samples: same scale, splits and number of updates; of some seeds.
+
+        machines_from: a problem whose choice of teachers is kept, and fitted to these samples.
+        """
+        other = copy(self)
+        other.seeds, other.machines_from = tuple(seeds), machines_from
+        other._train_on(train)
+        return other
+
+    def first(self, seeds: int) -> "Problem":
+        """The same problem with its first seeds only."""
+        other = copy(self)
+        other.settings = replace(self.settings, seeds=min(seeds, self.settings.seeds))
+        other.seeds, other._made = self.seeds[:seeds], {}
+        return other
+
+    def with_settings(self, **changes) -> "Problem":
+        """The same problem with other settings, such as epochs or widths; not other seeds or sizes of batches."""
+        other = copy(self)
+        other.settings, other._made = replace(self.settings, **changes), {}
+        return other
+
+    def once(self, make: Callable, *arguments):
+        """What `make(problem, *arguments)` returns, made once for this problem."""
+        key = make, *arguments
+        if key not in self._made:
+            self._made[key] = make(self, *arguments)
+        return self._made[key]
+
+    def keep(self, make: Callable, made) -> None:
+        """From now on `once(make)` returns what is made already."""
+        self._made[make,] = made
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Features standardised by the training split's mean and deviation, feature by feature."""
         return (x - self.mean) / self.deviation
 
     @cached_property
-    def distance(self) -> float | None:
-        """d, where the dataset is one of the known generator's: then there are fresh points and ceilings."""
-        return gaussians.recognise(self.dataset)
+    def distribution(self) -> distributions.KnownDistribution | None:
+        """The data-generating distribution, where it is known: then there are fresh points and ceilings."""
+        return distributions.recognise(self.dataset)
 
     @cached_property
-    def splits(self) -> dict:
-        """What methods are scored on, by name: valid, test where there is one, fresh where the law is known."""
+    def splits(self) -> dict[str, Split]:
+        """What methods are scored on: valid, test where there is one, fresh where the distribution is known."""
         splits = {"valid": self.dataset.valid, self.dataset.reported: self.report}
-        if self.distance is not None:
-            splits["fresh"] = gaussians.fresh(self.distance, FRESH_POINTS, FRESH_SEED)
+        if self.distribution is not None:
+            splits["fresh"] = distributions.fresh(self.distribution, FRESH_POINTS, FRESH_SEED)
         return splits
 
     @property
     def reported(self) -> str:
         """The split that the tables report: fresh points where they can be had, else `dataset.reported`."""
-        return "fresh" if self.distance is not None else self.dataset.reported
+        return "fresh" if self.distribution is not None else self.dataset.reported
 
-    def start(self, heads=None, kernel=glorot_uniform, features: int | None = None) -> list[np.ndarray]:
+    def initial_weights(self, heads=None, kernel=glorot_uniform, features: int | None = None) -> list[np.ndarray]:
         """Initial weights of one network per seed; one head of `classes` outputs if nothing else is said."""
-        architecture = Architecture(features or self.x.shape[1], self.study.hidden, heads or (self.classes,))
+        architecture = Architecture(features or self.x.shape[1], self.settings.hidden, heads or (self.classes,))
         return initial_weights(architecture, self.seeds, kernel)
 
-    def mixed(self, rows: np.ndarray | None = None, steps: int | None = None) -> Iterable[np.ndarray]:
+    def shuffled(self, rows: np.ndarray | None = None, steps: int | None = None) -> Shuffled:
         """Batches of mixed domains: of all training rows, unless `rows` are given."""
         rows = self.rows if rows is None else rows
-        return batches.mixed(rows, self.study.batch_size, steps or self.steps, self.study.epochs, self.seeds)
+        return Shuffled(rows, self.settings.batch_size, steps or self.steps, self.settings.epochs, tuple(self.seeds))
 
-    def in_order(self) -> Iterable[np.ndarray]:
-        """Batches domain by domain, in the same order in each epoch; one domain has no order but that of `mixed`."""
+    def in_order(self) -> InOrder | Shuffled:
+        """Batches domain by domain, in the same order in each epoch; with one domain there is nothing to order."""
         if self.domains == 1:
-            return self.mixed()
-        return batches.in_order(self.domain_rows, self.study.batch_size, self.steps, self.study.epochs, self.seeds)
+            return self.shuffled()
+        groups, settings = tuple(self.domain_rows), self.settings
+        return InOrder(groups, settings.batch_size, self.steps, settings.epochs, tuple(self.seeds))
 
-    def fit(
-        self, task: str, targets, loss=cross_entropy, *,
-        weights=None, x=None, batches=None, steps=None, rates=None, watch=None, keep_best=False, observe=None,
-        **settings,
-    ) -> Fit:  # fmt: skip
-        """Trains one network per seed, `study.epochs` epochs of `steps` updates; what is not given is as in `ffnn`."""
-        steps = steps or self.steps
-        return fit(
-            self.start() if weights is None else weights,
-            self.x if x is None else x,
-            targets,
-            loss,
-            self.mixed(steps=steps) if batches is None else batches,
-            cosine(self.study.learning_rate, steps * self.study.epochs) if rates is None else rates,
-            settings=settings,
-            watch=(self.scaled(self.select.x) if watch is None else watch, np.eye(self.classes)[self.select.y]),
-            keep_best=keep_best,
-            observe=observe,
-            progress=self.progress and (lambda epoch: self.progress(task, epoch, self.study.epochs)),
-        )
+    def plan(self, task: str, targets, loss=cross_entropy, **changes) -> TrainingPlan:
+        """A training of one network per seed, `settings.epochs` epochs of `steps` updates on the training samples.
 
-    @cached_property
-    def direct(self) -> Fit:
-        """The basic multi-domain network."""
-        return self.fit("ffnn", (self.labels,))
+        changes: fields of `TrainingPlan` that differ; the rate falls to zero along a cosine if nothing else is said.
+        """
+        batches = changes.pop("batches", None) or self.shuffled()
+        planned = {
+            "weights": changes.pop("weights", None) or self.initial_weights(),
+            "x": self.x,
+            "rates": loop.cosine(self.settings.learning_rate, batches.updates),
+            "watch": (self.scaled(self.select.x), np.eye(self.classes)[self.select.y]),
+        }
+        return TrainingPlan(task, targets=targets, loss=loss, batches=batches, **planned | changes)
 
-    @cached_property
-    def two_heads(self) -> Fit:
-        """The network with a head for the label and one for the domain."""
-        domains = np.eye(self.domains)[self.train.d]
-        weights = self.start((self.classes, self.domains))
-        return self.fit("ffnn_two_heads", (self.labels, domains), two_heads, weights=weights)
+    def run(self, plan: TrainingPlan) -> loop.Fit:
+        """Trains as planned; the same plan is trained once."""
+        return self.once(_run, plan)
 
-    def gate(self, x: np.ndarray) -> np.ndarray:
-        """P(k | x) of points in the features' own units, as the two-headed network learned it: (member, n, domain)."""
-        return soften(predict(self.two_heads.weights, self.scaled(x))[..., self.classes :], 1.0)
 
-    def teacher_steps(self, k: int) -> int:
-        """Updates per epoch of the teacher of domain k: as many as its own samples fill."""
-        return max(1, int(self.domain_sizes[k]) // self.study.batch_size)
-
-    @cached_property
-    def teachers(self) -> list[Fit]:
-        """One population per domain, each trained on its own domain's rows only."""
-        return [
-            self.fit(
-                f"teacher of domain {k}", (self.labels,),
-                batches=self.mixed(rows, self.teacher_steps(k)), steps=self.teacher_steps(k),
-            )
-            for k, rows in enumerate(self.domain_rows)
-        ]  # fmt: skip
-
-    def first(self, seeds: int) -> "Problem":
-        """The same problem with its first seeds only; teachers that are trained already are not trained again."""
-        study = replace(self.study, seeds=min(seeds, self.study.seeds))
-        few = Problem(self.dataset, study, self.progress, self.fraction)
-        if "teachers" in self.__dict__:
-            few.teachers = [replace(fit, weights=[w[:seeds] for w in fit.weights]) for fit in self.teachers]
-        return few
-
-    def teacher_logits(self, x: np.ndarray) -> np.ndarray:
-        """What each teacher says of points in features' own units (n, features): (domain, member, n, classes)."""
-        return np.stack([predict(teacher.weights, self.scaled(x)) for teacher in self.teachers])
+def _run(problem: Problem, plan: TrainingPlan) -> loop.Fit:
+    progress = problem.progress
+    return loop.run(plan, progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs)))

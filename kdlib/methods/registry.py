@@ -1,55 +1,133 @@
-"""What a method is, what it makes, and the registry that every method enters by its name.
+"""What a method is, what it returns, and the registry that every method enters by its name.
 
-A method takes a `Problem` and returns a `Trained`. The methods themselves are in `methods`, `replica` and `kernels`.
+A method is a function of a `Problem`, decorated with `@method`. It returns a `Student`, which says how to train a
+population, or, where it trains no network that predicts, a `Trained`. Tables, figures, verdicts, sweeps and studies
+read what they need to know of a method from its registration.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
 from kdlib.methods.problem import Problem
+from kdlib.methods.targets import log_softmax
 from kdlib.training.loop import Fit
+from kdlib.training.networks import predict
+from kdlib.training.plan import TrainingPlan
+
+LogProbabilities = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+"""(x (n, features) in the features' own units, domains (n,) or None) -> (member, n, classes)"""
+
+
+class Role(StrEnum):
+    """What a method is in the comparison."""
+
+    BASELINE = "baseline"  #: direct training, which students are compared with
+    STUDENT = "student"  #: a network that learns from teachers
+    TEACHER = "teacher"  #: what students learn from, itself
+    CONTROL = "control"  #: lacks one thing that a student has
+    BOUND = "bound"  #: needs the data-generating distribution: no method to use, but a limit of methods
 
 
 @dataclass
 class Trained:
-    """A population that a method made, and what it cost."""
+    """A population that predicts, and what it cost."""
 
-    log_probabilities: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-    """(x (n, features) in the features' own units, domains (n,) or None) -> (member, n, classes)"""
+    log_probabilities: LogProbabilities
     fits: dict[str, Fit] = field(default_factory=dict)  #: what was trained, by a title
     updates: int = 0  #: of the network that predicts, per member
     teacher_updates: int = 0  #: spent on teachers, per member
     queries: int = 0  #: unlabelled points that teachers were asked about, beyond the training points
-    told_domain: bool = False  #: whether predictions use the point's domain, which students do not see
-    teacher: Callable | None = None  #: like `log_probabilities`: what the student was to imitate, where it has a value
+    target: LogProbabilities | None = None  #: what the student was to imitate, where it has a value
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A population to be trained, and how its outputs are read."""
+
+    plan: TrainingPlan
+    teacher_updates: int = 0
+    queries: int = 0
+    target: LogProbabilities | None = None
+    inputs: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = (
+        None  #: network inputs of points; None: scaled
+    )
+    read: Callable[[np.ndarray], np.ndarray] = log_softmax  #: log-probabilities of the label head's outputs
+
+    def trained(self, problem: Problem, fit: Fit) -> Trained:
+        """The population whose training gave `fit`."""
+
+        def log_probabilities(x, d=None):
+            inputs = problem.scaled(x) if self.inputs is None else self.inputs(x, d)
+            outputs = predict(fit.weights, inputs)[..., : problem.classes]
+            return self.read(outputs.astype(np.float64))
+
+        costs = fit.updates, self.teacher_updates, self.queries
+        return Trained(log_probabilities, {"student": fit}, *costs, self.target)
 
 
 @dataclass(frozen=True)
 class Method:
     """A registered method."""
 
-    name: str
+    define: Callable[..., Student | Trained]
     title: str  #: in tables and figures
-    run: Callable[[Problem], Trained]
-    fresh_only: bool = False  #: needs the law of the data
-    several: bool = False  #: makes sense with several domains only
+    role: Role
+    section: str  #: the section of a notebook that runs it
+    in_summary: bool  #: whether the summary of all datasets shows it
+    uses_domain: bool  #: whether predictions use the point's domain, which students do not see
+    needs_multiple_domains: bool
+    needs_known_distribution: bool
+    control_of: str  #: of a control: the student that has what it lacks
+    isolates: str  #: of a control: what is shown if that student is better
 
     @property
-    def what(self) -> str:
-        """The first line of its docstring: what the method is."""
-        return self.run.__doc__.strip().splitlines()[0]
+    def name(self) -> str:
+        return self.define.__name__
+
+    @property
+    def description(self) -> str:
+        """The first line of its docstring."""
+        return self.define.__doc__.strip().splitlines()[0]
+
+    def unfit(self, problem: Problem) -> str:
+        """Why the method makes no sense on a problem; empty if it does."""
+        if self.needs_known_distribution and problem.distribution is None:
+            return "the data-generating distribution is not known"
+        if self.needs_multiple_domains and problem.domains == 1:
+            return "there is one domain"
+        return ""
+
+    def train(self, problem: Problem) -> Trained:
+        """Defines the method on a problem and trains it."""
+        defined = self.define(problem)
+        return defined.trained(problem, problem.run(defined.plan)) if isinstance(defined, Student) else defined
 
 
 METHODS: dict[str, Method] = {}
 
 
-def method(title: str, **more):
-    """Registers a function under its own name."""
+def method(
+    title: str,
+    *,
+    role: str = Role.STUDENT,
+    section: str = "more methods",
+    in_summary: bool = False,
+    uses_domain: bool = False,
+    needs_multiple_domains: bool = False,
+    needs_known_distribution: bool = False,
+    control_of: str = "",
+    isolates: str = "",
+):
+    """Registers a function of a `Problem` under its own name; its docstring says what the method is."""
 
-    def register(run):
-        METHODS[run.__name__] = Method(run.__name__, title, run, **more)
-        return run
+    def register(define):
+        METHODS[define.__name__] = Method(
+            define, title, Role(role), section, in_summary, uses_domain, needs_multiple_domains,
+            needs_known_distribution, control_of, isolates,
+        )  # fmt: skip
+        return define
 
     return register

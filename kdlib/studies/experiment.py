@@ -1,23 +1,27 @@
 """All methods on one dataset: what the template notebook calls, cell by cell.
 
-An `Experiment` runs methods of the registry, scores each on every split, notes its predictions on a grid for the
-decision boundaries, and writes it all down. Leaves out figures (`plots`) and what the numbers mean.
+An `Experiment` runs registered methods, scores each on every split, records its predictions on a grid for the decision
+boundaries, and writes it all down. Out of scope: figures (`plots`) and what the numbers mean (`findings`).
 """
 
-import os
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kdlib.data import Dataset
-from kdlib.evaluation import metrics, results  # noqa: F401  all methods register
-from kdlib.methods import kernel_teachers, methods, original  # noqa: F401  all methods register
-from kdlib.methods.problem import Problem
-from kdlib.methods.registry import METHODS, Trained
+from kdlib.data.published import published
+from kdlib.evaluation import results
+from kdlib.evaluation.formatting import whole
+from kdlib.methods import METHODS, Method, Problem, Role, Trained, original
+from kdlib.methods.network_teachers import domain_teachers
 from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
+
+REGISTERED = ["title", "role", "section", "in_summary", "uses_domain", "control_of", "isolates"]
+COSTS = ["updates", "teacher_updates", "queries"]
 
 
 def data_path(dataset: str) -> Path:
@@ -30,76 +34,73 @@ def data_path(dataset: str) -> Path:
 
 
 class Experiment:
-    """Methods on one dataset. `run` each in turn; then `results`, `table()`, `maps` and `write`."""
+    """Methods on one dataset. `run` some, or a whole section of them; then `results`, `table()`, `maps` and `write`."""
 
-    def __init__(self, dataset: Dataset, study: Settings, progress=None, fraction: float = 1.0):
-        self.dataset, self.study = dataset, study
-        self.problem = Problem(dataset, study, progress, fraction)
+    def __init__(self, dataset: Dataset, settings: Settings, progress=None, fraction: float = 1.0):
+        self.dataset, self.settings = dataset, settings
+        self.problem = Problem(dataset, settings, progress, fraction)
         self.plane = Plane(dataset.train.x)
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
-        self.rungs: pd.DataFrame | None = None
+        self.ablation: pd.DataFrame | None = None
         self._bins: dict[str, list[np.ndarray]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
             "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
             "points": self.plane.project(dataset.train.x), "points_y": dataset.train.y, "points_d": dataset.train.d,
         }  # fmt: skip
-        if self.problem.distance is not None:
-            self.maps["distance"] = np.array(self.problem.distance)
-            self.run("bayes")
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Titles of the methods that ran, by name."""
-        return {name: METHODS[name].title for name in self.trained}
+        if self.problem.distribution is not None:
+            self.run(results.BAYES)
 
     def run(self, name: str) -> Trained | None:
-        """Trains and scores a method of the registry; None if it makes no sense on this dataset (see `left_out`)."""
+        """Trains and scores a registered method; None if it makes no sense on this dataset (see `left_out`)."""
         if name not in METHODS:
             raise KeyError(f"no method {name!r}; there are {', '.join(METHODS)}")
-        if METHODS[name].fresh_only and self.problem.distance is None:
-            self.left_out[name] = "the law of these data is not known"
+        method = METHODS[name]
+        if reason := method.unfit(self.problem):
+            self.left_out[name] = reason
             return None
-        if METHODS[name].several and self.problem.domains == 1:
-            self.left_out[name] = "there is one domain"
-            return None
-        self.trained[name] = trained = METHODS[name].run(self.problem)
+        self.trained[name] = trained = method.train(self.problem)
         for split_name, split in self.problem.splits.items():
-            if trained.told_domain and split.d is None:
+            if method.uses_domain and split.d is None:
                 self.left_out[name] = f"the {split_name} split does not tell the domain"
                 continue
-            tally = results.tally(split, trained.log_probabilities, trained.teacher)
-            self._scores.append(results.frame(self.dataset.name, name, split_name, tally))
+            scores = results.score(split, trained.log_probabilities, trained.target)
+            self._scores.append(results.frame(self.dataset.name, name, split_name, scores))
             if split_name == self.problem.reported:
-                self._bins[name] = [values.mean(axis=0) for values in tally.reliability()]
-        if not trained.told_domain:
+                self._bins[name] = [values.mean(axis=0) for values in scores.reliability()]
+        if not method.uses_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
         return trained
 
     def run_all(self, *names: str) -> pd.DataFrame:
         """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""
         for name in names:
-            self.run(name)
+            if name not in self.trained:
+                self.run(name)
         accuracy = self.accuracy()
         rows = {
-            METHODS[name].title: [METHODS[name].what if name in self.trained else self.left_out[name],
+            METHODS[name].title: [METHODS[name].description if name in self.trained else self.left_out[name],
                                   accuracy.get(name, (np.nan,))[0]]
             for name in names
         }  # fmt: skip
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["what", "accuracy"]).rename_axis("method")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["description", "accuracy"]).rename_axis("method")
+
+    def run_section(self, section: str) -> pd.DataFrame:
+        """Runs all methods registered for a section of a notebook, as `run_all` does."""
+        return self.run_all(*(name for name, method in METHODS.items() if method.section == section))
 
     def map_teachers(self) -> dict[str, str]:
-        """Adds each teacher's own map, named `teacher_0`, ...; returns their titles."""
-        logits = self.problem.teacher_logits(self.plane.grid)
-        for k, each in enumerate(logits):
-            self._map(f"teacher_{k}", each - np.logaddexp.reduce(each, axis=2, keepdims=True))
-        return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(len(logits))}
+        """Adds each network teacher's own map, named `teacher_0`, ...; returns their titles."""
+        for k, teacher in enumerate(self.problem.once(domain_teachers)):
+            logits = teacher.logits(self.plane.grid)
+            self._map(f"teacher_{k}", logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
+        return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(self.problem.domains)}
 
-    def climb(self) -> pd.DataFrame:
-        """Tries the replica's faults one after the other, and the original's own explanations; see `replica.climb`."""
-        self.rungs = original.climb(self.problem)
-        return self.rungs
+    def cumulative_ablation(self) -> pd.DataFrame:
+        """Fixes the replica's deviations one after the other; see `original.cumulative_ablation`."""
+        self.ablation = original.cumulative_ablation(self.problem)
+        return self.ablation
 
     def _map(self, name: str, log_p: np.ndarray) -> None:
         shape = (log_p.shape[2], len(self.plane.axis1), len(self.plane.axis0))
@@ -107,6 +108,25 @@ class Experiment:
         self.maps[f"{name}/mean"] = np.exp(log_p).mean(axis=0).T.reshape(shape).astype(np.float16)
         self.maps[f"{name}/votes"] = votes.reshape(shape).astype(np.float16)
         self.maps[f"{name}/seeds"] = log_p.argmax(axis=2).astype(np.uint8).reshape(-1, *shape[1:])
+
+    def ran(self, *roles: str, in_summary: bool | None = None) -> dict[str, Method]:
+        """The methods that ran, by name: those of some roles, if any are given, and in the summary or not."""
+        methods = {name: METHODS[name] for name in self.trained}
+        return {
+            name: method
+            for name, method in methods.items()
+            if (not roles or method.role in roles) and in_summary in (None, method.in_summary)
+        }
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of the methods that ran, by name."""
+        return {name: method.title for name, method in self.ran().items()}
+
+    @property
+    def students(self) -> dict[str, str]:
+        """Titles of the methods that see the point and not its domain, by name, without Bayes."""
+        return {name: m.title for name, m in self.ran().items() if name != results.BAYES and not m.uses_domain}
 
     @property
     def results(self) -> pd.DataFrame:
@@ -119,17 +139,13 @@ class Experiment:
 
     @property
     def ceiling(self) -> float | None:
-        """The best accuracy that there is on the reported split, where the law of the data is known."""
-        return self.accuracy()["bayes"][0] if "bayes" in self.trained else None
+        """The best accuracy that there is on the reported split, where the distribution is known."""
+        return self.accuracy()[results.BAYES][0] if results.BAYES in self.trained else None
 
-    @property
-    def students(self) -> dict[str, str]:
-        """Titles of the methods that see the point and not its domain, by name."""
-        return {n: title for n, title in self.titles.items() if n != "bayes" and not self.trained[n].told_domain}
-
-    def curves(self, *names: str) -> dict[str, Fit]:
-        """How the networks of some methods that predict were trained; of those that ran."""
-        return {name: next(iter(self.trained[name].fits.values())) for name in names if name in self.trained}
+    def curves(self) -> dict[str, Fit]:
+        """How networks that predict were trained, of the baseline, its variants and the students in the summary."""
+        trained = {name: next(iter(self.trained[name].fits.values()), None) for name in self.ran(in_summary=True)}
+        return {name: fit for name, fit in trained.items() if fit is not None}
 
     def reasons(self) -> pd.DataFrame:
         """Methods that were left out, or not scored on a split, and why."""
@@ -138,41 +154,41 @@ class Experiment:
 
     def describe(self, split: str) -> str:
         """A split in words: `the 300 test points`."""
-        points = f"{len(self.problem.splits[split]):,}".replace(",", "\u202f")
+        points = whole(len(self.problem.splits[split]))
         return f"{points} fresh points" if split == "fresh" else f"the {points} {split} points"
 
-    def reliability(self, names=("ffnn", "kd_routed", "kd_gated", "kd_best")) -> pd.DataFrame:
-        """Confidence, accuracy and share (`count`) of each bin on the reported split, means over seeds."""
+    def reliability(self) -> pd.DataFrame:
+        """Confidence, accuracy and share (`count`) of each bin on the reported split, means over seeds.
+
+        Of the baseline and the students in the summary.
+        """
         frames = [
-            pd.DataFrame({"method": name, "confidence": confidence, "accuracy": right, "count": share})
-            for name, (confidence, right, share) in self._bins.items()
-            if name in names
+            pd.DataFrame(dict(zip(("confidence", "accuracy", "count"), self._bins[name], strict=True))).assign(
+                method=name
+            )
+            for name in self.ran(Role.BASELINE, Role.STUDENT, in_summary=True)
+            if name in self._bins
         ]
         return pd.concat(frames, ignore_index=True)
 
-    def honesty(self) -> pd.DataFrame:
-        """Means over seeds of nll, ece and agreement with the teacher, on the reported split, a row per method."""
+    def calibration(self) -> pd.DataFrame:
+        """Means over seeds of all metrics but accuracy, on the reported split, a row per method."""
         rows = self.results[(self.results.split == self.problem.reported) & (self.results.domain == "all")]
         table = rows.groupby(["method", "metric"], sort=False)["value"].mean().unstack("metric")
-        wanted = [metric for metric in ("nll", "ece", "agreement") if metric in table]
-        return (
-            table[wanted]
-            .rename(index=self.titles, columns={"agreement": "agreement with teacher"})
-            .rename_axis(columns=None)
-        )
+        wanted = [metric for metric in dict.fromkeys(rows.metric) if metric != "accuracy"]
+        named = table[wanted].rename(index=self.titles, columns={"agreement": "agreement with teacher"})
+        return named.rename_axis(columns=None)
 
     def samples(self) -> pd.DataFrame:
         """Samples of each split, and what it is for."""
         problem = self.problem
         rows = {"train": (len(problem.train), "trains networks and teachers")}
-        if self.dataset.test is None:
-            rows["part of train"] = (len(problem.select), "is watched during training; selects")
-        else:
-            rows["valid"] = (len(problem.select), "is watched during training; selects")
+        selects = "part of train" if self.dataset.test is None else "valid"
+        rows[selects] = (len(problem.select), "is watched during training; selects")
         rows[self.dataset.reported] = (len(problem.report), "is reported")
         if "fresh" in problem.splits:
-            rows["fresh"] = (len(problem.splits["fresh"]), "new draws of the same law; is reported")
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["samples", "what it does"]).rename_axis("split")
+            rows["fresh"] = (len(problem.splits["fresh"]), "new draws of the same distribution; is reported")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["samples", "purpose"]).rename_axis("split")
 
     def table(self, split: str | None = None) -> pd.DataFrame:
         """Mean and sd over seeds of the accuracy on a split, overall and per domain; default: the reported split."""
@@ -187,21 +203,28 @@ class Experiment:
 
     @property
     def methods(self) -> pd.DataFrame:
-        """What each method is called and what it spent: updates per seed, of the student and of its teachers."""
+        """What is registered of each method that ran, and what it cost per seed, of the student and of its teachers."""
         rows = {
-            name: [METHODS[name].title, t.updates, t.teacher_updates, t.queries, t.told_domain]
-            for name, t in self.trained.items()
+            name: [getattr(method, column) for column in REGISTERED] + [getattr(self.trained[name], c) for c in COSTS]
+            for name, method in self.ran().items()
         }
-        columns = ["title", "updates", "updates of teachers", "queries", "told the domain"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=[*REGISTERED, *COSTS]).rename_axis("method")
+
+    def costs(self) -> pd.DataFrame:
+        """Updates of each student and of its teachers, and queries, per seed, by title."""
+        table = self.methods.set_index("title")[COSTS].rename_axis("method")
+        return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers"})
 
     def write(self, output) -> str:
-        """Writes results, methods and maps into a folder, and their checksums; returns a line that says so."""
+        """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so."""
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
         self.methods.to_csv(output / "methods.csv", lineterminator="\n")
-        if self.rungs is not None:
-            self.rungs.to_csv(output / "ladder.csv", index=False, lineterminator="\n")
+        if self.ablation is not None:
+            self.ablation.to_csv(output / "ablation.csv", index=False, lineterminator="\n")
+        distribution = self.problem.distribution
+        facts = {"distribution": distribution and distribution.name, "published": published(distribution)}
+        (output / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         np.savez_compressed(output / "boundaries.npz", **self.maps)
-        return results.write_checksums(os.fspath(output))
+        return results.write_checksums(output)

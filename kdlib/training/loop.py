@@ -5,12 +5,12 @@ Members do not touch each other: the gradient of a sum of losses with respect to
 the gradient of its own loss, and Adam works on each weight alone. The optimizer is Adam as in Keras (Kingma &
 Ba 2015; epsilon 1e-7 outside the root), with decoupled weight decay if asked (Loshchilov & Hutter 2019).
 
-Leaves out what this study has no use for: other optimizers, gradient clipping, early stopping (all methods
-have the same budget; the best epoch is chosen afterwards if asked).
+Out of scope, since no method here needs them: other optimizers, gradient clipping, early stopping (all methods have the
+same budget; the best epoch is chosen afterwards if asked).
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from kdlib.training.losses import cross_entropy
 from kdlib.training.networks import forward
+from kdlib.training.plan import TrainingPlan
 
 # Every loss and shape is compiled once, on purpose; TensorFlow would warn that there are several.
 logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
@@ -40,6 +41,7 @@ class Fit:
     watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (epochs, member)
     best: list[np.ndarray] | None = None  #: the weights of each member's best epoch, if asked for
     best_epoch: np.ndarray | None = None  #: (member,), counted from 0
+    checkpoints: dict[int, list[np.ndarray]] = field(default_factory=dict)  #: weights by epoch, if asked for
 
     @property
     def diverged(self) -> np.ndarray:
@@ -99,67 +101,47 @@ def _score(weights, x, labels):
     return cross_entropy(logits, (labels,)), tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
 
 
-def fit(
-    weights: list[np.ndarray],
-    x: np.ndarray,
-    targets: tuple[np.ndarray, ...],
-    loss: Callable,
-    batches: Iterable[np.ndarray],
-    rates: np.ndarray,
-    *,
-    settings: dict | None = None,
-    weight_decay: float | np.ndarray = 0.0,
-    watch: tuple[np.ndarray, np.ndarray] | None = None,
-    keep_best: bool = False,
-    progress: Callable[[int], None] | None = None,
-    observe: Callable[[int, list], None] | None = None,
-) -> Fit:
-    """Trains a population and returns it; what was passed in stays as it was.
+def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fit:
+    """Trains a population as planned; the plan's arrays stay as they are.
 
-    weights: from `networks.initial_weights`. x: (n, features), or each member's own (member, n, features);
-    targets: arrays (n, outputs) or (member, n, outputs), as `loss` wants them. batches: one array of row indices
-    (steps, member, batch) per epoch. rates: learning rate of each step of the whole training (steps,), or each
-    member's own (steps, member). settings: numbers for the loss, one for all or one per member, as is weight_decay.
-    watch: points (n, features) and one-hot labels (n, classes) whose loss and accuracy are noted after every epoch;
-    with `keep_best` each member's weights of its best epoch (most accurate there, the earliest of equals) are kept too.
-    observe: is shown every epoch, counted from 1, with its weights. Raises `TrainingError`.
+    progress: is called with the number of epochs done. Raises `TrainingError`.
     """
-    members = len(weights[0])
-    rows, widths = _table((x, *targets), members)
-    settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in (settings or {}).items()}
-    rates = np.asarray(rates, np.float32).reshape(len(rates), -1, 1, 1)
-    decay = np.asarray(weight_decay, np.float32).reshape(-1, 1, 1)
+    members = plan.members
+    rows, widths = _table((plan.x, *plan.targets), members)
+    settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in plan.settings.items()}
+    rates = np.asarray(plan.rates, np.float32).reshape(len(plan.rates), -1, 1, 1)
+    decay = np.asarray(plan.weight_decay, np.float32).reshape(-1, 1, 1)
     if not {rates.shape[1], len(decay)} <= {1, members}:
         raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
+    if plan.batches.members != members:
+        raise TrainingError(f"batches for {plan.batches.members} members, but there are {members}")
     decay = tf.constant(decay)
-    if keep_best and watch is None:
+    watch = plan.watch and [tf.constant(np.asarray(array, np.float32)[None]) for array in plan.watch]
+    if plan.keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
-    if watch is not None:
-        watch = [tf.constant(np.asarray(array, np.float32)[None]) for array in watch]
-    state = [tf.constant(w, tf.float32) for w in weights]
+    state = [tf.constant(w, tf.float32) for w in plan.weights]
     means, squares, step = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], tf.constant(0.0)
-    losses, scores = [], []
+    losses, scores, checkpoints = [], [], {}
     best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
-    for epoch, index in enumerate(batches):
-        if index.shape[1] != members:
-            raise TrainingError(f"batches for {index.shape[1]} members, but there are {members}")
+    for epoch, index in enumerate(plan.batches, start=1):
         start = int(step)
         *moved, each = _epoch(
-            loss, widths, state, means, squares, step, rows(index), rates[start : start + len(index)], settings, decay
-        )
+            plan.loss, widths, state, means, squares, step, rows(index), rates[start : start + len(index)], settings,
+            decay,
+        )  # fmt: skip
         state, means, squares, step = moved
         losses.append(each.numpy())
         if watch is not None:
             scores.append([score.numpy() for score in _score(state, *watch)])
-        if keep_best:
+        if plan.keep_best:
             accuracy = scores[-1][1]
             better = accuracy > best_accuracy
-            best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch, best_epoch)
+            best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch - 1, best_epoch)
             best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
-        if observe is not None:
-            observe(epoch + 1, state)
+        if epoch in plan.checkpoints:
+            checkpoints[epoch] = [np.asarray(w) for w in state]
         if progress is not None:
-            progress(epoch + 1)
+            progress(epoch)
     if not losses:
         raise TrainingError("no batches: at least one epoch is needed")
     return Fit(
@@ -167,8 +149,9 @@ def fit(
         updates=int(step),
         loss=np.array(losses),
         watched=dict(zip(("loss", "accuracy"), np.moveaxis(np.array(scores), 1, 0), strict=True)) if scores else {},
-        best=[np.asarray(w) for w in best] if keep_best else None,
-        best_epoch=best_epoch if keep_best else None,
+        best=[np.asarray(w) for w in best] if plan.keep_best else None,
+        best_epoch=best_epoch if plan.keep_best else None,
+        checkpoints=checkpoints,
     )
 
 

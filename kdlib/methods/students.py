@@ -1,0 +1,67 @@
+"""How students are trained: on what points, towards which target.
+
+All students are the same network with the same number of updates, from the same initial weights, unless their method
+says otherwise.
+"""
+
+import numpy as np
+
+from kdlib.methods.problem import Problem
+from kdlib.methods.registry import LogProbabilities, Student
+from kdlib.methods.targets import soften
+from kdlib.methods.teachers import Teacher
+from kdlib.training import losses
+
+COPIES = 100  #: queries per training point, the point itself among them
+NOISE = 0.25  #: of the copies, in standard deviations of their domain
+MAX_QUERIES = 400_000
+
+
+def distil(problem: Problem, task: str, target: LogProbabilities, agreement: bool = True, **more) -> Student:
+    """A student of Hinton's loss on the training points.
+
+    target: log-probabilities or logits of the teacher, (x, d) -> (member, n, classes). agreement: whether how often the
+    student decides as its target is measured, for which that must have a value at any point. more: fields of `Student`.
+    """
+    settings = problem.settings
+    soft = soften(target(problem.train.x, problem.train.d), settings.temperature)
+    numbers = {"alpha": settings.alpha, "temperature": settings.temperature, "scale": settings.temperature**2}
+    plan = problem.plan(task, (problem.labels, soft), losses.distillation, settings=numbers)
+    return Student(plan, target=target if agreement else None, **more)
+
+
+def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int = COPIES, **more) -> Student:
+    """A student of a teacher's answers alone, at the training points and at noisy copies of them; no label is used."""
+    x, _ = problem.once(queries, copies)
+    target = np.exp(teacher.log_probabilities(x))
+    return on_queries(
+        problem, task, target[0] if len(target) == 1 else target, copies,
+        target=lambda points, d=None: teacher.log_probabilities(points), **more,
+    )  # fmt: skip
+
+
+def on_queries(problem: Problem, task: str, wanted: np.ndarray, copies: int = COPIES, **more) -> Student:
+    """A network trained on the queries; wanted: the distribution over the classes at each, (n, classes)."""
+    scaled, rows = problem.once(_scaled_queries, copies)
+    plan = problem.plan(task, (wanted,), x=scaled, batches=problem.shuffled(rows))
+    return Student(plan, queries=len(rows) - len(problem.pool), **more)
+
+
+def queries(problem: Problem, copies: int = COPIES) -> tuple[np.ndarray, np.ndarray]:
+    """The points that teachers are asked about: x (n * copies, features), and the row that each is a copy of.
+
+    These are the problem's pool, and copies of it with Gaussian noise in proportion to each domain's spread.
+    """
+    pool = problem.pool
+    copies = max(1, min(copies, MAX_QUERIES // len(pool)))
+    spread = np.empty_like(pool.x)
+    for k in range(problem.domains):
+        spread[pool.d == k] = pool.x[pool.d == k].std(axis=0)
+    noise = np.random.default_rng(0).standard_normal((copies, *pool.x.shape)) * NOISE * spread
+    noise[0] = 0  # the points themselves
+    return (pool.x + noise).reshape(-1, pool.x.shape[1]), np.tile(np.arange(len(pool)), copies)
+
+
+def _scaled_queries(problem: Problem, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    x, _ = problem.once(queries, copies)
+    return problem.scaled(x), np.arange(len(x))

@@ -1,0 +1,104 @@
+"""What a teacher is, and how several become one.
+
+A teacher is fitted to some rows, gives log-probabilities of points, and can be fitted again to other rows without
+choosing anew. Networks (`network_teachers`), kernel machines (`kernel_teachers`) and any scikit-learn classifier are
+teachers alike; a gate, which tells how probable each domain is at a point, is a teacher of domains.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self
+
+import numpy as np
+from sklearn.base import clone
+
+from kdlib.methods.problem import Problem
+
+
+class Teacher(Protocol):
+    """Anything that learns P(y | x) from samples and can be asked about any point."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, classes: int) -> Self:
+        """Learns from x (n, features) and y (n,), classes from 0, of which some may be missing; returns itself."""
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """Of points (n, features): (member, n, classes); one member, or as many as there are seeds."""
+
+    def refit(self, x: np.ndarray, y: np.ndarray, classes: int) -> Self:
+        """Another teacher with this one's choices, such as those of a search, fitted to other samples."""
+
+
+class SklearnTeacher:
+    """A scikit-learn classifier that gives probabilities; a class without samples gets probability 0."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def choose(self, x: np.ndarray, y: np.ndarray):
+        """The fitted estimator; subclasses choose between several."""
+        return clone(self.estimator).fit(x, y)
+
+    def fit(self, x, y, classes):
+        self.classes, self.present = classes, np.unique(y)
+        self.fitted = self.choose(x, y) if len(self.present) > 1 else None
+        return self
+
+    def log_probabilities(self, x):
+        p = np.zeros((len(x), self.classes))
+        p[:, self.present] = 1 if self.fitted is None else self.fitted.predict_proba(x)
+        with np.errstate(divide="ignore"):
+            return np.log(p)[None]
+
+    def refit(self, x, y, classes):
+        return SklearnTeacher(self.estimator if self.fitted is None else self.fitted).fit(x, y, classes)
+
+
+class Mixture:
+    """sum_k P(k | x) T_k(y | x): what a student that does not see the domain should learn from teachers of domains.
+
+    gate: P(k | x), a teacher of domains.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher], gate: Teacher):
+        self.teachers, self.gate = teachers, gate
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(member, n, classes)."""
+        gate = np.exp(self.gate.log_probabilities(x))
+        total = 0
+        for k, teacher in enumerate(self.teachers):
+            total = total + gate[..., k, None] * np.exp(teacher.log_probabilities(x))
+        with np.errstate(divide="ignore"):
+            return np.log(total)
+
+
+class Ensemble:
+    """The mean of a teacher's members, as one member."""
+
+    def __init__(self, teacher: Teacher):
+        self.teacher = teacher
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(1, n, classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.exp(self.teacher.log_probabilities(x)).mean(axis=0, keepdims=True))
+
+
+GATE, POOLED = "gate", "pooled"
+
+
+def fit_teacher(problem: Problem, make: Callable[[], Teacher], part: int | str) -> Teacher:
+    """A teacher of one domain (by its number), of all samples at once (`POOLED`), or of the domains (`GATE`).
+
+    Where the problem keeps the choices of another (`machines_from`), the teacher of that one is fitted anew.
+    """
+    train, rows = problem.train, problem.domain_rows[part] if isinstance(part, int) else problem.rows
+    y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
+    if problem.machines_from is None:
+        return make().fit(train.x[rows], y[rows], outputs)
+    return problem.machines_from.once(fit_teacher, make, part).refit(train.x[rows], y[rows], outputs)
+
+
+def gated_mixture(problem: Problem, make: Callable[[], Teacher], make_gate: Callable[[], Teacher]) -> Mixture:
+    """One teacher per domain under a gate, each fitted once per problem."""
+    teachers = [problem.once(fit_teacher, make, k) for k in range(problem.domains)]
+    return Mixture(teachers, problem.once(fit_teacher, make_gate, GATE))
