@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pandas
 import pytest
 from hostile_pickles import CANARY, array, entry, hostile, name
 from hypothesis import example, given, settings
@@ -148,7 +149,6 @@ def test_what_is_no_array_is_named_with_its_key(value, says, protocol):
 
 
 def test_pandas_objects_are_named_with_their_key_and_a_remedy():
-    pandas = pytest.importorskip("pandas")
     for protocol in (2, 3, 4, 5):
         for value in (pandas.DataFrame({"a": [1.0]}), pandas.Series([1.0]), pandas.Index([1])):
             with pytest.raises(DataContractError, match=r"'x_train' holds a pandas object.*df.to_numpy\(\)"):
