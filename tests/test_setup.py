@@ -122,7 +122,7 @@ def test_no_network(checkout, installer):
     env = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     env |= {"PIP_RETRIES": 1, "PIP_CONFIG_FILE": "/dev/null", "UV_HTTP_RETRIES": 0, "UV_NO_CONFIG": 1}
     if installer == "uv":
-        uv = shutil.which("uv") or pytest.skip("there is no uv here")
+        uv = Path(sys.executable).with_name("uv")  # a locked package
         (checkout / "bin").mkdir()
         (checkout / "bin" / "uv").write_text(f'#!/bin/sh\nPATH="{os.environ["PATH"]}" exec "{uv}" "$@"\n')
         (checkout / "bin" / "uv").chmod(0o755)
@@ -284,6 +284,22 @@ def test_one_range_of_pythons():
     asked = SpecifierSet(PROJECT["project"]["requires-python"])
     assert [f"3.{minor}" for minor in range(30) if f"3.{minor}" in asked] == list(PYTHONS)
     assert "OLDEST, NEWEST = (3, 11), (3, 13)" in (ROOT / "tools" / "environment.py").read_text()
+
+
+def test_the_citation_is_that_of_the_project():
+    citation, project = yaml.safe_load((ROOT / "CITATION.cff").read_text()), PROJECT["project"]
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert project["name"] in citation["title"] and len(citation["references"]) == 2
+
+
+def test_a_change_is_checked_by_the_same_commands_everywhere():
+    job = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text())["jobs"]["check"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run", "make smoke"]
+    assert set(job["strategy"]["matrix"]["python"]) <= set(PYTHONS)
+    assert job["steps"][-1]["with"]["path"] == "reports/draft"  # where make smoke writes
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"  # the locked linter, and nothing from elsewhere
+    assert repository["hooks"][0]["entry"] in (ROOT / ".ci/run").read_text().splitlines()
 
 
 # Make
