@@ -8,6 +8,7 @@ Imports inside functions count as well. Out of scope: imports whose names are ma
 import ast
 import graphlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,12 +35,12 @@ def modules(root: Path = ROOT) -> dict[str, ast.Module]:
     return found
 
 
-def module_imports(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
-    """The modules among `sources` that each of them imports, by dotted names."""
+def module_imports(sources: dict[str, ast.Module], deferred: bool = True) -> dict[str, set[str]]:
+    """The modules among `sources` that each of them imports, by dotted names; those inside functions if `deferred`."""
     found = {}
     for module, source in sources.items():
         names = set()
-        for node in ast.walk(source):
+        for node in ast.walk(source) if deferred else outside_functions(source):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -47,6 +48,14 @@ def module_imports(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
                 names |= {name if name in sources else node.module for name in inner}
         found[module] = names & sources.keys()
     return found
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a source that run when it is imported."""
+    yield node
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for child in ast.iter_child_nodes(node):
+            yield from outside_functions(child)
 
 
 def folder(module: str) -> str:
