@@ -95,6 +95,15 @@ def write_checksums(output) -> str:
     return f"checksums of {', '.join(hashes)}"
 
 
+def write_tables(tables: dict[str, pd.DataFrame], output) -> str:
+    """Writes tables as CSV, by name, into a folder, and their checksums; returns a line that says so."""
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        write(table, output / f"{name}.csv")
+    return write_checksums(output)
+
+
 def _is_report(folder: Path) -> bool:
     """Whether a folder is not a dataset's but a report of its own, as `reports/draft` is."""
     return (folder / "summary.ipynb").is_file()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class Problem:
         constant = self.deviation <= 1e-12 * np.abs(train.x).max(axis=0)  # but for rounding
         self.deviation[constant] = 1  # such a feature says nothing, and must not divide by nothing
         self.pool = train  #: points that teachers may be asked about, of which no label is used
+        self._made_of_pool = {}
         self._train_on(train)
 
     def _train_on(self, train: Split) -> None:
@@ -64,7 +66,10 @@ class Problem:
         self.labels = np.eye(self.classes)[train.y]  # (n, classes)
         self.rows = np.arange(len(train))
         self.domain_rows = [np.flatnonzero(train.d == k) for k in range(self.domains)]
-        self._made = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._made, self._fits = {}, WeakKeyDictionary()  # a plan that is gone cannot be asked for again
 
     def trained_on(self, train: Split, seeds: Iterable[int], machines_from: "Problem | None" = None) -> "Problem":
         """The same problem with other training samples: same scale, splits and number of updates; of some seeds.
@@ -80,21 +85,26 @@ class Problem:
         """The same problem with its first seeds only."""
         other = copy(self)
         other.settings = replace(self.settings, seeds=min(seeds, self.settings.seeds))
-        other.seeds, other._made = self.seeds[:seeds], {}
+        other.seeds = self.seeds[:seeds]
+        other._forget()
         return other
 
     def with_settings(self, **changes) -> "Problem":
         """The same problem with other settings, such as epochs or widths; not other seeds or sizes of batches."""
         other = copy(self)
-        other.settings, other._made = replace(self.settings, **changes), {}
+        other.settings = replace(self.settings, **changes)
+        other._forget()
         return other
 
-    def once(self, make: Callable, *arguments):
-        """What `make(problem, *arguments)` returns, made once for this problem."""
-        key = make, *arguments
-        if key not in self._made:
-            self._made[key] = make(self, *arguments)
-        return self._made[key]
+    def once(self, make: Callable, *arguments, of_pool: bool = False):
+        """What `make(problem, *arguments)` returns, made once for this problem.
+
+        of_pool: it depends on the pool and the scale alone, so that problems with other training samples share it.
+        """
+        made, key = self._made_of_pool if of_pool else self._made, (make, *arguments)
+        if key not in made:
+            made[key] = make(self, *arguments)
+        return made[key]
 
     def keep(self, make: Callable, made) -> None:
         """From now on `once(make)` returns what is made already."""
@@ -155,9 +165,8 @@ class Problem:
 
     def run(self, plan: TrainingPlan) -> loop.Fit:
         """Trains as planned; the same plan is trained once."""
-        return self.once(_run, plan)
-
-
-def _run(problem: Problem, plan: TrainingPlan) -> loop.Fit:
-    progress = problem.progress
-    return loop.run(plan, progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs)))
+        if plan not in self._fits:
+            progress = self.progress
+            heard = progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs))
+            self._fits[plan] = loop.run(plan, heard)
+        return self._fits[plan]

@@ -32,7 +32,7 @@ def distil(problem: Problem, task: str, target: LogProbabilities, agreement: boo
 
 def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int = COPIES, **more) -> Student:
     """A student of a teacher's answers alone, at the training points and at noisy copies of them; no label is used."""
-    x, _ = problem.once(queries, copies)
+    x, _ = problem.once(queries, copies, of_pool=True)
     target = np.exp(teacher.log_probabilities(x))
     return on_queries(
         problem, task, target[0] if len(target) == 1 else target, copies,
@@ -42,7 +42,7 @@ def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int
 
 def on_queries(problem: Problem, task: str, wanted: np.ndarray, copies: int = COPIES, **more) -> Student:
     """A network trained on the queries; wanted: the distribution over the classes at each, (n, classes)."""
-    scaled, rows = problem.once(_scaled_queries, copies)
+    scaled, rows = problem.once(_scaled_queries, copies, of_pool=True)
     plan = problem.plan(task, (wanted,), x=scaled, batches=problem.shuffled(rows))
     return Student(plan, queries=len(rows) - len(problem.pool), **more)
 
@@ -63,5 +63,5 @@ def queries(problem: Problem, copies: int = COPIES) -> tuple[np.ndarray, np.ndar
 
 
 def _scaled_queries(problem: Problem, copies: int) -> tuple[np.ndarray, np.ndarray]:
-    x, _ = problem.once(queries, copies)
+    x, _ = problem.once(queries, copies, of_pool=True)
     return problem.scaled(x), np.arange(len(x))

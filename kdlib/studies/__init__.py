@@ -1,1 +1,1 @@
-"""Studies: what notebooks run on one dataset. The experiment of the main report, points of a sweep, the slow studies."""
+"""Studies: what notebooks run on one dataset: the report's experiment, a sweep's points, and the slow studies."""

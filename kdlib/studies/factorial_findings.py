@@ -1,38 +1,34 @@
-"""Why the original lost, in tables and sentences: what `suspects` found, said from its numbers.
-
-Leaves out where the numbers come from, and `claims`, which speaks of the methods' results.
-"""
+"""Why the original lost, in tables and sentences computed from the results of `factorial`."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kdlib.evaluation import results
 from kdlib.evaluation.comparison import t_interval
 from kdlib.evaluation.formatting import counted, difference, plus_minus
 from kdlib.methods import original
-from kdlib.studies.factorial import SEEDS, SUSPECTS, Suspects, subsets
+from kdlib.studies.factorial import FACTORS, MAX_SEEDS, FactorialStudy, subsets
 
-MOST, NEAR = 0.5, 0.02  #: share of the loss that explains it; what counts as reproduced
+MIN_SHARE = 0.5  #: of the loss, which explains it
+MAX_DISTANCE = 0.02  #: in accuracy, of what counts as reproduced
 
 
-def design(case: Suspects) -> str:
+def describe_design(study: FactorialStudy) -> str:
     """The budget of the factorial, in a sentence."""
-    short = original.shortened(case.problem, original.ALL).study.epochs
+    short = original.shortened(study.problem, original.ALL).settings.epochs
     return (
-        f"{2 ** len(SUSPECTS)} combinations, {counted(case.study.seeds, 'seed')} each (at most "
-        f"{SEEDS} are used), {case.study.epochs} epochs, or {short} where updates are few; T = "
-        f"{case.study.temperature:g}, α = {case.study.alpha:g}; scored on the {case.problem.reported} points."
+        f"{2 ** len(FACTORS)} combinations, {counted(study.settings.seeds, 'seed')} each (at most "
+        f"{MAX_SEEDS} are used), {study.settings.epochs} epochs, or {short} where updates are few; T = "
+        f"{study.settings.temperature:g}, α = {study.settings.alpha:g}; scored on the {study.problem.reported} points."
     )
 
 
 def effects(frame: pd.DataFrame) -> pd.DataFrame:
     """Main effects and interactions of two on accuracy, with intervals over seeds: the largest first.
 
-    frame: from `factorial`. A main effect is the mean with the suspect less the mean without it. An interaction is
-    half of what the second suspect's presence changes in the effect of the first (both are twice the mean of
+    frame: from `factorial`. A main effect is the mean with the factor less the mean without it. An interaction is half
+    of what the second factor's presence changes in the effect of the first (both are twice the mean of
     accuracy times signs). Columns: label, order (1 or 2), mean, low, high.
     """
     names = [name for name in frame if frame[name].dtype == bool]
@@ -46,10 +42,10 @@ def effects(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def corners(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each suspect alone: mended in the original (all others stay), and present in the mended student (no other).
+    """Each factor alone: fixed in the original (all others stay), and present in the fixed student (no other).
 
-    Columns: label; mended, mended_low, mended_high: gain in accuracy over the original; alone, alone_low,
-    alone_high: change from the student without any. The first row mends, or has, all of them.
+    Columns: label; fixed, fixed_low, fixed_high: gain in accuracy over the original; alone, alone_low,
+    alone_high: change from the student without any. The first row fixes, or has, all of them.
     """
     names = [name for name in frame if frame[name].dtype == bool]
     cells = frame.pivot(index="seed", columns=names, values="accuracy")
@@ -58,7 +54,7 @@ def corners(frame: pd.DataFrame) -> pd.DataFrame:
     rows = [[f"all {len(names)}", *interval(none - all_on), *interval(all_on - none)]]
     for name in names:
         rows.append([name, *interval(at[frozenset(names) - {name}] - all_on), *interval(at[frozenset({name})] - none)])
-    columns = [f"{what}{end}" for what in ("mended", "alone") for end in ("", "_low", "_high")]
+    columns = [f"{what}{end}" for what in ("fixed", "alone") for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=["label", *columns])
 
 
@@ -67,91 +63,83 @@ def interval(values) -> tuple[float, float, float]:
     return float(np.mean(values)), *t_interval(values)
 
 
-def verdict(frame: pd.DataFrame, suspect: str) -> str:
-    """Whether a suspect explains the original's loss: supported, in part, or not; a sentence with the numbers.
+def verdict(frame: pd.DataFrame, factor: str) -> str:
+    """Whether a factor explains the original's loss: supported, in part, or not; a sentence with the numbers.
 
-    Supported: mended alone in the original, it gains at least half of what mending all gains. In part: it gains less,
-    or only on average over the other suspects, with an interval above zero.
+    Supported: fixed alone in the original, it gains at least half of what fixing all gains. In part: it gains less,
+    or only on average over the other factors, with an interval above zero.
     """
     table = corners(frame).set_index("label")
-    own, everything = table.loc[suspect], table.iloc[0]
-    effect = effects(frame).set_index("label").loc[suspect]
-    clear, word = own.mended_low > 0, "not supported"
-    if np.isnan(own.mended_low):
+    own, everything = table.loc[factor], table.iloc[0]
+    effect = effects(frame).set_index("label").loc[factor]
+    clear, word = own.fixed_low > 0, "not supported"
+    if np.isnan(own.fixed_low):
         word = "one seed cannot tell"
-    elif clear and everything.mended_low > 0 and own.mended >= MOST * everything.mended:
+    elif clear and everything.fixed_low > 0 and own.fixed >= MIN_SHARE * everything.fixed:
         word = "supported"
     elif clear or effect.high < 0:
         word = "supported in part"
     return (
-        f"The explanation “{suspect}”: **{word}**. Mending it alone changes the accuracy of the original's student "
-        f"by {difference(own.mended, own.mended_low, own.mended_high)}, where mending all {len(SUSPECTS)} changes it "
-        f"by {difference(everything.mended, everything.mended_low, everything.mended_high)}; on average over all "
+        f"The explanation “{factor}”: **{word}**. Fixing it alone changes the accuracy of the original's student "
+        f"by {difference(own.fixed, own.fixed_low, own.fixed_high)}, where fixing all {len(FACTORS)} changes it "
+        f"by {difference(everything.fixed, everything.fixed_low, everything.fixed_high)}; on average over all "
         f"combinations of the others it changes by {difference(-effect['mean'], -effect.high, -effect.low)}."
     )
 
 
-def leading(frame: pd.DataFrame) -> str:
-    """Which suspects cost or gain accuracy, and which two have the largest interaction."""
+def leading_factors(frame: pd.DataFrame) -> str:
+    """Which factors cost or gain accuracy, and which two have the largest interaction."""
     table = effects(frame)
     main, pair = table[table.order == 1], table[table.order == 2].iloc[0]
-    said = [
+    clear = [
         f"these {verb} accuracy: "
         + ", ".join(f"“{row.label}” {difference(row.mean, row.low, row.high)}" for row in sure.itertuples())
         for verb, sure in (("cost", main[main.high < 0]), ("gain", main[main.low > 0]))
         if len(sure)
     ]
     return (
-        f"On average over all others, {'; '.join(said) or 'none is shown to matter'}. "
+        f"On average over all others, {'; '.join(clear) or 'none is shown to matter'}. "
         f"The largest interaction is {pair.label}: {difference(pair['mean'], pair.low, pair.high)}."
     )
 
 
-def nearest(frame: pd.DataFrame) -> pd.Series:
+def nearest_setting(frame: pd.DataFrame) -> pd.Series:
     """The setting of a `sweep` that comes nearest to the published accuracy; the most accurate if none is known."""
     return frame.loc[frame.distance.idxmin() if frame.distance.notna().any() else frame["mean"].idxmax()]
 
 
 def reproduced(frame: pd.DataFrame) -> str:
     """Whether some setting of a `sweep` reproduces the original's accuracy on this dataset."""
-    best = nearest(frame)
+    best = nearest_setting(frame)
     setting = f"T = {best.temperature:g}, α = {best.alpha:g} and {best.epochs:g} epochs"
     if np.isnan(best.published):
         return f"No accuracy is published for this dataset. Most accurate is {setting}: {best['mean']:.4f}."
-    near = int((frame.distance <= NEAR).sum())
+    near = int((frame.distance <= MAX_DISTANCE).sum())
     return (
         f"The published {best.published:.4f} is nearest at {setting}: {plus_minus(best['mean'], best.sd)}, "
-        f"{best.distance:.4f} away; {'**reproduced**' if near else '**not reproduced**'} within {NEAR:g} "
+        f"{best.distance:.4f} away; {'**reproduced**' if near else '**not reproduced**'} within {MAX_DISTANCE:g} "
         f"({near} of {len(frame)} settings come as near; the nearest of so many is partly chance)."
     )
 
 
-def taught(frame: pd.DataFrame) -> str:
-    """How much of the gradient is the teachers', from the lowest temperature to the highest, of a `gradient`."""
-    said = []
-    for (loss, when), rows in frame.groupby(["loss", "when"], sort=False):
+def gradient_share(frame: pd.DataFrame) -> str:
+    """How much of a `gradient` comes from the teachers, at the lowest and the highest temperature."""
+    shares = []
+    for (loss, time), rows in frame.groupby(["loss", "time"], sort=False):
         low, high = rows.loc[rows.temperature.idxmin()], rows.loc[rows.temperature.idxmax()]
-        said.append(f"{loss} at the {when}, {_percent(low.share)} and {_percent(high.share)}")
+        shares.append(f"{loss} at the {time}, {_percent(low.share)} and {_percent(high.share)}")
     low, high = frame.temperature.min(), frame.temperature.max()
-    return f"The soft targets' share of the gradient at T = {low:g} and T = {high:g} is: {'; '.join(said)}."
+    return f"The soft targets' share of the gradient at T = {low:g} and T = {high:g} is: {'; '.join(shares)}."
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def corners_table(table: pd.DataFrame) -> pd.DataFrame:
     """`corners` as words: numbers with their intervals."""
-    heads = {"mended": "mended alone in the original", "alone": "alone in the mended student"}
-    told = {
+    heads = {"fixed": "fixed alone in the original", "alone": "alone in the fixed student"}
+    columns = {
         head: [difference(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
         for what, head in heads.items()
     }
-    return pd.DataFrame(told, index=pd.Index(table.label, name="suspect"))
-
-
-def write(tables: dict[str, pd.DataFrame], output) -> str:
-    """Writes tables as CSV by name into a folder, and their checksums; returns a line that says so."""
-    Path(output).mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        results.write(table, Path(output) / f"{name}.csv")
-    return results.write_checksums(output)
+    return pd.DataFrame(columns, index=pd.Index(table.label, name="factor"))
 
 
 def _percent(share) -> str:

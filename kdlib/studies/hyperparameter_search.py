@@ -1,13 +1,14 @@
-"""One search of the same size for the network trained directly and for its students: are the settings fair to all?
+"""One search of the same size for direct training and for its students: are the settings fair to all?
 
 Schedule, rate, weight decay and number of epochs: every combination, for every method, on the same few seeds, all as
 members of one population per number of epochs. The lowest mean cross-entropy on the selection split wins; the
-reported split is not looked at. Then the chosen settings and the study's own are compared on the reported split, over
-more seeds. A method is run as it is registered, and its student's training noted and repeated with other settings, so
-that what is searched is what the other pages report. Leaves out what teachers are made of and the temperature.
+reported split is not looked at. Then the chosen settings and the default are compared on the reported split, over
+more seeds. What varies is the plan of a registered method, so that what is searched is what the other pages report. Out
+of scope: what teachers are made of, and the temperature.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -16,21 +17,18 @@ import pandas as pd
 from kdlib.evaluation.comparison import interval
 from kdlib.evaluation.formatting import counted, difference
 from kdlib.evaluation.metrics import accuracy
-from kdlib.methods import kernel_teachers  # noqa: F401  kernels registers kd_best
-from kdlib.methods.methods import student
-from kdlib.methods.problem import Problem
-from kdlib.methods.registry import METHODS
+from kdlib.methods import METHODS, Problem, Role, Student, Trained
 from kdlib.settings import Settings
 from kdlib.training import loop
-from kdlib.training.losses import cross_entropy
+from kdlib.training.plan import TrainingPlan, repeat
 
-SEARCHED = ("ffnn", "kd_routed", "kd_gated", "kd_best")
+BASELINE = "ffnn"
 SCHEDULES = ("constant", "cosine")
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 DECAYS = (0.0, 1e-3, 1e-2)
-SEEDS, MORE_SEEDS = 3, 10  #: at most, of the search and of the comparison after it
+MAX_SEEDS, MAX_FINAL_SEEDS = 3, 10  #: of the search, and of the comparison after it
 KEYS = ["schedule", "rate", "decay", "epochs"]
-FOUND = ["mean", "low", "high"]  #: columns of `gains` and `students`
+INTERVAL = ["mean", "low", "high"]  #: columns of `gains` and `students`
 
 
 @dataclass(frozen=True)
@@ -51,56 +49,25 @@ class Setting:
         return f"{self.schedule} {self.rate:g}, {decay}, {counted(self.epochs, 'epoch')}"
 
 
-def usual(study: Settings) -> Setting:
-    """What the study trains all methods with."""
-    return Setting("cosine", study.learning_rate, 0.0, study.epochs)
+def default_setting(settings: Settings) -> Setting:
+    """What all methods of a report are trained with."""
+    return Setting("cosine", settings.learning_rate, 0.0, settings.epochs)
 
 
-def grid(study: Settings) -> list[Setting]:
-    """All settings; the study's own rate is among them, and its epochs or a third of them."""
-    rates = sorted({*RATES, study.learning_rate})
-    epochs = sorted({max(1, round(study.epochs / 3)), study.epochs})
+def grid(settings: Settings) -> list[Setting]:
+    """All settings; the default rate is among them, and the default epochs or a third of them."""
+    rates = sorted({*RATES, settings.learning_rate})
+    epochs = sorted({max(1, round(settings.epochs / 3)), settings.epochs})
     return [Setting(*each) for each in product(SCHEDULES, rates, DECAYS, epochs)]
 
 
-class Noting(Problem):
-    """A problem that notes how each searched method's student is trained, to train it again otherwise."""
-
-    def __init__(self, dataset, study, progress=None):
-        super().__init__(dataset, replace(study, seeds=min(study.seeds, MORE_SEEDS)), progress)
-        self.noted = {}
-
-    def fit(self, task, targets, loss=cross_entropy, *, batches=None, steps=None, **more):
-        if task in SEARCHED:
-            batches = list(self.mixed(steps=steps) if batches is None else batches)
-            self.noted[task] = {"targets": targets, "loss": loss, "batches": batches, **more}
-        return super().fit(task, targets, loss, batches=batches, steps=steps, **more)
-
-    def again(self, task: str, settings: list[Setting], seeds: int) -> loop.Fit:
-        """Trains a noted student with each setting, which agree in their epochs: members are (setting, seed)."""
-        (epochs,) = {setting.epochs for setting in settings}
-        more = dict(self.noted[task])
-        targets, loss, batches = more.pop("targets"), more.pop("loss"), more.pop("batches")[:epochs]
-        more.pop("rates", None)
-        weights, x, watch = more.pop("weights", None), more.pop("x", None), more.pop("watch", None)
-
-        def copies(array):  # of what is each member's own
-            array = np.asarray(array)
-            return np.tile(array[:seeds], (len(settings),) + (1,) * (array.ndim - 1))
-
-        steps = sum(map(len, batches))
-        return loop.fit(
-            [copies(w) for w in (self.start() if weights is None else weights)],
-            self.x if x is None else x if np.ndim(x) == 2 else copies(x),
-            tuple(t if np.ndim(t) == 2 else copies(t) for t in targets),
-            loss,
-            (np.tile(index[:, :seeds], (1, len(settings), 1)) for index in batches),
-            np.repeat(np.stack([setting.rates(steps) for setting in settings], axis=1), seeds, axis=1),
-            weight_decay=np.repeat([setting.decay for setting in settings], seeds),
-            settings={name: copies(value) if np.ndim(value) else value for name, value in more.items()},
-            watch=(self.scaled(self.select.x) if watch is None else watch, np.eye(self.classes)[self.select.y]),
-            progress=self.progress and (lambda epoch: self.progress(f"search: {task}", epoch, epochs)),
-        )  # fmt: skip
+def retrained(plan: TrainingPlan, settings: list[Setting], seeds: int) -> TrainingPlan:
+    """The plan's first seeds with each setting, which agree in their epochs: members are (setting, seed)."""
+    (epochs,) = {setting.epochs for setting in settings}
+    plan = repeat(replace(plan, batches=replace(plan.batches, epochs=epochs)), len(settings), seeds)
+    rates = np.stack([setting.rates(plan.batches.updates) for setting in settings], axis=1)
+    decays = [setting.decay for setting in settings]
+    return replace(plan, rates=np.repeat(rates, seeds, axis=1), weight_decay=np.repeat(decays, seeds))
 
 
 def means(tried: pd.DataFrame) -> pd.Series:
@@ -115,31 +82,46 @@ def choose(tried: pd.DataFrame) -> Setting:
 
 
 class Search:
-    """The search on one dataset; `run` each method, then `tried`, `reported` and `table()`."""
+    """The search on one dataset; `run` each of `methods`, then `tried`, `reported` and `table()`."""
 
-    def __init__(self, dataset, study, progress=None):
-        self.problem = Noting(dataset, study, progress)
-        self.usual, self.grid = usual(self.problem.study), grid(self.problem.study)
-        self.seeds = min(study.seeds, SEEDS)
+    def __init__(self, dataset, settings, progress=None):
+        self.problem = Problem(dataset, replace(settings, seeds=min(settings.seeds, MAX_FINAL_SEEDS)), progress)
+        self.default, self.grid = default_setting(self.problem.settings), grid(self.problem.settings)
+        self.seeds = min(settings.seeds, MAX_SEEDS)
         self.chosen: dict[str, Setting] = {}
         self._tried, self._reported = [], []
 
+    @cached_property
+    def methods(self) -> dict[str, Student]:
+        """The baseline and the summary's students, as defined; a method with a schedule of its own is not searched."""
+        compared = [m for m in METHODS.values() if m.role in (Role.BASELINE, Role.STUDENT) and m.in_summary]
+        students = {m.name: m.define(self.problem) for m in compared if not m.unfit(self.problem)}
+        return {name: student for name, student in students.items() if self._has_default_rates(student.plan)}
+
+    def _has_default_rates(self, plan: TrainingPlan) -> bool:
+        return np.array_equal(plan.rates, self.default.rates(plan.batches.updates))
+
     def run(self, name: str) -> Setting:
-        """Searches one method, and scores its chosen settings and the study's own; returns the chosen ones."""
-        own = METHODS[name].run(self.problem)
-        tried = pd.concat([self._try(name, epochs) for epochs in dict.fromkeys(s.epochs for s in self.grid)])
+        """Searches one method, and scores its chosen setting and the default; returns the chosen one."""
+        student = self.methods[name]
+        tried = pd.concat([self._try(name, student, epochs) for epochs in dict.fromkeys(s.epochs for s in self.grid)])
         self.chosen[name] = chosen = choose(tried)
-        best = own if chosen == self.usual else student(
-            self.problem, self.problem.again(name, [chosen], self.problem.study.seeds)
-        )  # fmt: skip
+        default = self._trained(student, student.plan)
+        best = default
+        if chosen != self.default:
+            best = self._trained(student, retrained(student.plan, [chosen], len(self.problem.seeds)))
         self._tried.append(tried)
-        self._reported += [self._score(name, "study's own", own), self._score(name, "chosen", best)]
+        self._reported += [self._score(name, "default", default), self._score(name, "chosen", best)]
         return chosen
 
-    def _try(self, name: str, epochs: int) -> pd.DataFrame:
+    def _trained(self, student: Student, plan: TrainingPlan) -> Trained:
+        return student.trained(self.problem, self.problem.run(plan))
+
+    def _try(self, name: str, student: Student, epochs: int) -> pd.DataFrame:
         """Loss and accuracy of every setting of so many epochs on the selection split."""
         settings = [setting for setting in self.grid if setting.epochs == epochs]
-        watched = self.problem.again(name, settings, self.seeds).watched
+        plan = replace(retrained(student.plan, settings, self.seeds), task=f"search: {name}")
+        watched = self.problem.run(plan).watched
         members = [{"method": name, **vars(s), "seed": seed} for s in settings for seed in range(self.seeds)]
         return pd.DataFrame(members).assign(**{metric: each[-1] for metric, each in watched.items()})
 
@@ -155,7 +137,7 @@ class Search:
 
     @property
     def reported(self) -> pd.DataFrame:
-        """Accuracy on the reported split, with the chosen settings and the study's own: a row per method and seed."""
+        """Accuracy on the reported split, with the chosen setting and the default: a row per method and seed."""
         return pd.concat(self._reported, ignore_index=True)
 
     def losses(self) -> pd.DataFrame:
@@ -169,51 +151,51 @@ class Search:
         return table.set_axis([f"{title}, {schedule}" for title, schedule in table.index])
 
     def table(self) -> pd.DataFrame:
-        """Per method: what was chosen, its loss, the place and the loss of the study's own settings."""
+        """Per method: what was chosen, its loss, the rank and the loss of the default."""
         rows = {}
         for name, chosen in self.chosen.items():
             losses = means(self.tried[self.tried.method == name])
-            place = f"{int((losses < losses[self.usual]).sum()) + 1} of {len(losses)}"
-            rows[METHODS[name].title] = [str(chosen), losses[chosen], place, losses[self.usual]]
-        columns = ["chosen", "loss, chosen", "place of the study's own", "loss, study's own"]
+            rank = f"{int((losses < losses[self.default]).sum()) + 1} of {len(losses)}"
+            rows[METHODS[name].title] = [str(chosen), losses[chosen], rank, losses[self.default]]
+        columns = ["chosen", "loss, chosen", "rank of the default", "loss, default"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
 
 def gains(reported: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy with the study's own settings, with the chosen ones, and the paired difference with its interval."""
+    """Accuracy with the default setting, with the chosen one, and the paired difference with its interval."""
     rows = {}
     for name, each in reported.groupby("method", sort=False):
         wide = each.pivot(index="seed", columns="settings", values="accuracy")
-        gain = wide["chosen"] - wide["study's own"]
-        rows[METHODS[name].title] = [wide["study's own"].mean(), wide["chosen"].mean(), gain.mean(), *interval(gain)]
-    columns = ["study's own", "chosen", "mean", "low", "high"]
+        gain = wide["chosen"] - wide["default"]
+        rows[METHODS[name].title] = [wide["default"].mean(), wide["chosen"].mean(), gain.mean(), *interval(gain)]
+    columns = ["default", "chosen", "mean", "low", "high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
 
 def students(reported: pd.DataFrame) -> pd.DataFrame:
-    """Each student against `ffnn`, both with the settings chosen for them: paired differences with intervals."""
+    """Each student against direct training, each with its chosen setting: paired differences with intervals."""
     wide = reported[reported.settings == "chosen"].pivot(index="seed", columns="method", values="accuracy")
-    compared = {METHODS[name].title: wide[name] - wide["ffnn"] for name in SEARCHED[1:] if name in wide}
-    rows = {title: [each.mean(), *interval(each)] for title, each in compared.items()}
+    differences = {METHODS[name].title: wide[name] - wide[BASELINE] for name in wide.columns.drop(BASELINE)}
+    rows = {title: [each.mean(), *interval(each)] for title, each in differences.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"]).rename_axis("method")
 
 
-def finding(reported: pd.DataFrame, own: Setting) -> str:
-    """Whether the study's own settings are fair to all methods, and who wins with the chosen ones, in sentences."""
+def finding(reported: pd.DataFrame, default: Setting) -> str:
+    """Whether the default setting is fair to all methods, and who wins with the chosen ones, in sentences."""
     gain, versus = gains(reported), students(reported)
-    better = [f"{title} ({difference(*line[FOUND])})" for title, line in gain.iterrows() if line.low > 0]
+    better = [f"{title} ({difference(*line[INTERVAL])})" for title, line in gain.iterrows() if line.low > 0]
     fair = len(gain) - len(better)
     text = (
-        f"As far as {reported.seed.nunique()} seeds show, the study's own settings ({own}) are as good as what the "
+        f"As far as {reported.seed.nunique()} seeds show, the default setting ({default}) is as good as what the "
         f"search chose for **{fair} of {len(gain)}** methods"
         + (f"; the choice is better for {', '.join(better)}. " if better else ". ")
-        + "With the settings chosen for each, against the network trained directly: "
+        + "With the setting chosen for each, against direct training: "
     )
     if gain.low.isna().any():
         text = "With one seed there are no intervals, and nothing is shown. " + text
     return (
         text
-        + "; ".join(f"{title} {_verdict(line)} ({difference(*line[FOUND])})" for title, line in versus.iterrows())
+        + "; ".join(f"{title} {_verdict(line)} ({difference(*line[INTERVAL])})" for title, line in versus.iterrows())
         + "."
     )
 

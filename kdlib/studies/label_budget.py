@@ -1,110 +1,92 @@
-"""When does distillation help? Accuracy of `kd_best` and `ffnn` by the share of labels and the student's width.
+"""When does distillation help? Accuracy of a student and of direct training by labelled share and student's width.
 
-Of the training set a part keeps its labels: `ffnn` trains on that part, and the teachers and the gate of `kd_best`
-are fitted to it. The student is asked about all training points, which costs no label, and about noisy copies of them;
-the one thing that it takes from the points without labels beside their place is their domain's spread, which
-scales the noise of the copies. Both methods take as many updates, of batches of the same size, as in the
-full training, whatever the share. Each seed has its own chain of nested labelled parts, so that intervals hold the
-chance of which points were labelled as well as that of the start. The choice between kernel machines is made once
-for each share, on the first seed's part, and they are fitted to each. Leaves out other ways to use such points.
+Of the training set a part keeps its labels: direct training uses that part, and the student's teachers and gate are
+fitted to it. The student is asked about all training points, which costs no label, and about noisy copies of them; the
+one thing that it takes from the points without labels beside their place is their domain's spread, which scales the
+noise of the copies. Both methods take as many updates, of batches of the same size, as in the full training, whatever
+the share. Each seed has its own chain of nested labelled parts, so that intervals cover the choice of labelled points
+as well as the initial weights. The choice between kernel machines is made once for each share, on the first seed's
+part, and they are fitted to each. Out of scope: other ways to use points without labels.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kdlib import plots
-from kdlib.data.dataset import Dataset
-from kdlib.evaluation import comparison, metrics, results
+from kdlib.evaluation import comparison, metrics
 from kdlib.evaluation.formatting import counted, percent, signed
-from kdlib.methods.kernel_teachers import Kernels, queries
-from kdlib.methods.methods import student
-from kdlib.methods.problem import Problem
-from kdlib.methods.registry import METHODS
+from kdlib.methods import METHODS, Problem, Student
 from kdlib.plots import theme
-from kdlib.training import batches
+from kdlib.training.batches import Together, labelled
+from kdlib.training.plan import TrainingPlan, repeat, stack
 
+BASELINE, STUDENT = "ffnn", "kd_kernel_teachers"
 FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)  #: of the training samples of each domain and class
 WIDTHS = (2, 4, 8, 16, 32, 64)  #: units of the student's first hidden layer; the second has half as many
-SEEDS = 5  #: at most
-MOST_QUERIES = 50_000  #: in whole copies of the training set; 20 copies of 2400 points
+MAX_SEEDS = 5
+MAX_QUERIES = 50_000  #: in whole copies of the training set; 20 copies of 2400 points
 COLUMNS = ["dataset", "fraction", "labelled", "width", "method", "seed", "split", "accuracy"]
-
-
-def teach(problem: Problem, parts: list[np.ndarray], x: np.ndarray) -> list[np.ndarray]:
-    """What teachers and gate fitted to labelled rows alone say of points (n, features): (n, classes) for each part.
-
-    parts: labelled rows, as many in each; the first chooses the machines.
-    """
-    answers, chosen = [], None
-    for i, rows in enumerate(parts):
-        if i and np.array_equal(rows, parts[0]):  # with all labels, the part is the same for all seeds
-            answers.append(answers[0])
-            continue
-        part = Dataset("labelled", problem.train.take(rows), problem.select, problem.report)
-        study = replace(problem.study, batch_size=min(problem.study.batch_size, len(rows)))  # the part may be smaller
-        machines = Kernels(Problem(part, study), like=chosen)
-        chosen = chosen or machines
-        answers.append(machines.mixture(x).astype(np.float32))
-    return answers
 
 
 def run(given: Problem) -> pd.DataFrame:
     """Accuracy on the reported split of each fraction, width, method and seed, columns `COLUMNS`."""
-    study = replace(given.study, seeds=min(given.study.seeds, SEEDS))
-    problem = Problem(given.dataset, study, given.progress)
-    train, seeds = problem.train, problem.seeds
-    chains = [batches.labelled(train.d, train.y, FRACTIONS, seed) for seed in seeds]
-    by_share = list(zip(*chains, strict=True))  # (fraction, seed)
-    parts = [rows for share in by_share for rows in share]  # a member per fraction and seed
-    x = queries(problem)[0][: max(1, MOST_QUERIES // len(train)) * len(train)]
-    targets = np.stack([answer for share in by_share for answer in teach(problem, share, x)])  # (member, n, classes)
-    asked, points = [np.arange(len(x))] * len(parts), problem.scaled(x)
+    problem = given.first(MAX_SEEDS)
+    train, split = problem.train, problem.splits[problem.reported]
+    chains = [labelled(train.d, train.y, FRACTIONS, seed) for seed in problem.seeds]
+    parts = list(zip(*chains, strict=True))  # rows by fraction and seed
+    rows = pd.DataFrame({
+        "dataset": problem.dataset.name,
+        "fraction": np.repeat(FRACTIONS, len(problem.seeds)),
+        "labelled": [len(part) for share in parts for part in share],
+        "seed": np.tile(problem.seeds, len(FRACTIONS)),
+        "split": problem.reported,
+    })  # fmt: skip
+    plans = {BASELINE: direct_plan(problem, parts), STUDENT: student_plan(problem, parts)}
     frames = []
     for width in WIDTHS:
-        sized = Problem(given.dataset, replace(study, hidden=(width, width // 2)), given.progress)
-        start = [np.tile(w, (len(FRACTIONS), 1, 1)) for w in sized.start()]
-        fits = {
-            "ffnn": sized.fit("ffnn", (sized.labels,), weights=start, batches=members_batches(sized, parts)),
-            "kd_best": sized.fit("kd_best", (targets,), weights=start, batches=members_batches(sized, asked), x=points),
-        }
-        for name, fit in fits.items():
-            frames.append(_scores(problem, sized, fit, parts).assign(width=width, method=name))
+        sized = problem.with_settings(hidden=(width, width // 2))
+        weights = [np.tile(layer, (len(FRACTIONS), 1, 1)) for layer in sized.initial_weights()]
+        for name, plan in plans.items():
+            fit = problem.run(replace(plan, weights=weights))
+            trained = Student(plan).trained(problem, fit)
+            accuracy = metrics.accuracy(trained.log_probabilities(split.x), split.y)
+            frames.append(rows.assign(width=width, method=name, accuracy=accuracy))
     return pd.concat(frames, ignore_index=True)[COLUMNS]
 
 
-def members_batches(problem: Problem, parts: list[np.ndarray]):
-    """Batches of members (fraction, seed) from each one's own rows; an epoch has as many as in the full training."""
-    study = problem.study
-    streams = [
-        batches.mixed(rows, study.batch_size, problem.steps, study.epochs, [i % study.seeds])
-        for i, rows in enumerate(parts)
+def direct_plan(problem: Problem, parts) -> TrainingPlan:
+    """Direct training on the labelled rows of each fraction and seed, which are the members."""
+    plan = METHODS[BASELINE].define(problem).plan
+    batches = [
+        replace(plan.batches, rows=rows, seeds=(seed,))
+        for share in parts
+        for seed, rows in zip(problem.seeds, share, strict=True)
     ]
-    return (np.concatenate(epoch, axis=1) for epoch in zip(*streams, strict=True))
+    return replace(repeat(plan, len(parts)), batches=Together(tuple(batches)))
 
 
-def _scores(problem: Problem, sized: Problem, fit, parts) -> pd.DataFrame:
-    split = problem.splits[problem.reported]
-    members = np.arange(len(parts))
-    return pd.DataFrame({
-        "dataset": problem.dataset.name,
-        "fraction": np.repeat(FRACTIONS, problem.study.seeds),
-        "labelled": [len(rows) for rows in parts],
-        "seed": members % problem.study.seeds,
-        "split": problem.reported,
-        "accuracy": metrics.accuracy(student(sized, fit).log_probabilities(split.x), split.y),
-    })  # fmt: skip
+def student_plan(problem: Problem, parts) -> TrainingPlan:
+    """The student's training, its teachers fitted to the labelled rows of each fraction and seed: the members."""
+    copies = max(1, MAX_QUERIES // len(problem.train))
+    plans = []
+    for share in parts:
+        chosen = None
+        for seed, rows in zip(problem.seeds, share, strict=True):
+            part = problem.trained_on(problem.train.take(rows), [seed], machines_from=chosen)
+            chosen = chosen or part
+            plans.append(METHODS[STUDENT].define(part, copies=copies).plan)
+    return stack(plans)
 
 
 def differences(frame: pd.DataFrame) -> pd.DataFrame:
-    """`kd_best` - `ffnn` for each fraction and width: mean, p of the paired t-test, and `clear`: p below 0.05.
+    """Student less direct training for each fraction and width: mean, p of the paired t-test, `clear`: p below 0.05.
 
-    p < 0.05 is the same as: the 95 % interval of Student's t leaves out 0. With so few seeds a bootstrap is too narrow.
+    p < 0.05 means that the 95 % interval of Student's t excludes 0. With so few seeds a bootstrap is too narrow.
     """
     pairs = frame.pivot(index=["fraction", "width", "seed"], columns="method", values="accuracy")
-    groups = (pairs["kd_best"] - pairs["ffnn"]).groupby(["fraction", "width"])
+    groups = (pairs[STUDENT] - pairs[BASELINE]).groupby(["fraction", "width"])
     table = pd.DataFrame({"mean": groups.mean(), "p": groups.agg(comparison.p_value)})
     return table.assign(clear=table["p"] < 1 - comparison.CONFIDENCE_LEVEL)
 
@@ -116,7 +98,7 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
     return plots.heat_map(
         mean, "difference in accuracy, KD − FFNN", x="width", y="labelled share",
         y_labels=[percent(fraction) for fraction in mean.index], marks=clear, centre=0.0,
-        marked="a 95 % interval that leaves out 0",
+        marked="a 95 % interval that excludes 0",
     )  # fmt: skip
 
 
@@ -124,7 +106,7 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
 def curves(frame: pd.DataFrame) -> plots.Plot:
     """Accuracy of both methods by labelled fraction, at the largest width: mean and range over seeds."""
     widest = frame[frame.width == frame.width.max()]
-    titles = {name: METHODS[name].title for name in ("ffnn", "kd_best")}
+    titles = {name: METHODS[name].title for name in (BASELINE, STUDENT)}
     fig, (ax,) = theme.make_panels(1, 1, 3.6)
     said, keys = [], []
     for name, title in titles.items():
@@ -147,8 +129,8 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """Labelled samples, mean accuracy of both methods, and their difference, by fraction, at the largest width."""
     widest = frame[frame.width == frame.width.max()]
-    shown = widest.pivot_table(index="fraction", columns="method", values="accuracy")[["ffnn", "kd_best"]]
-    shown["difference"] = shown["kd_best"] - shown["ffnn"]
+    shown = widest.pivot_table(index="fraction", columns="method", values="accuracy")[[BASELINE, STUDENT]]
+    shown["difference"] = shown[STUDENT] - shown[BASELINE]
     shown.insert(0, "labelled samples", widest.groupby("fraction")["labelled"].mean().round().astype(int))
     shown.index = [percent(fraction) for fraction in shown.index]
     return shown.rename(columns=lambda name: METHODS[name].title if name in METHODS else name).rename_axis("labels")
@@ -156,19 +138,19 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def sentence(frame: pd.DataFrame) -> str:
     """Where distillation helps, by how much, and what it saves in labels."""
-    found = differences(frame)
-    clear = found[found["clear"]]["mean"]
+    table = differences(frame)
+    clear = table[table["clear"]]["mean"]
     ahead, behind = int((clear > 0).sum()), int((clear < 0).sum())
-    gain = found["mean"].unstack()  # (fraction, width)
+    gain = table["mean"].unstack()  # (fraction, width)
     by_share, by_width = gain.mean(axis=1), gain.mean(axis=0)
-    best, worst = found["mean"].idxmax(), found["mean"].idxmin()
+    best, worst = table["mean"].idxmax(), table["mean"].idxmin()
     means = frame.groupby(["method", "width", "fraction"])["accuracy"].mean()
     widest = gain.columns[-1]
-    direct, taught = means["ffnn", widest].iloc[-1], means["kd_best", widest]
-    enough = taught.index[taught >= direct]
+    direct, distilled = means[BASELINE, widest].iloc[-1], means[STUDENT, widest]
+    enough = distilled.index[distilled >= direct]
     text = (
-        f"**{METHODS['kd_best'].title} is clearly ahead in {ahead} of {len(found)} cells and clearly behind in "
-        f"{behind or 'none'}**; the difference goes from {_cell(found, worst)} to {_cell(found, best)}. "
+        f"**{METHODS[STUDENT].title} is clearly ahead in {ahead} of {len(table)} cells and clearly behind in "
+        f"{behind or 'none'}**; the difference goes from {_cell(table, worst)} to {_cell(table, best)}. "
         f"Averaged over widths it is {signed(by_share.iloc[0])} with {percent(gain.index[0])} of the labels and "
         f"{signed(by_share.iloc[-1])} with all: distillation helps {_more(by_share)} where labels are few. "
         f"Averaged over labels it is {signed(by_width.iloc[0])} at width {gain.columns[0]} and "
@@ -182,16 +164,9 @@ def sentence(frame: pd.DataFrame) -> str:
     return text + f" At width {widest} no share of the labels brings it to the {direct:.4f} of FFNN trained on all."
 
 
-def _cell(found, at) -> str:
-    return f"{signed(found['mean'][at])} ({percent(at[0])} of the labels, width {at[1]})"
+def _cell(table, at) -> str:
+    return f"{signed(table['mean'][at])} ({percent(at[0])} of the labels, width {at[1]})"
 
 
 def _more(gains) -> str:
     return "more" if gains.iloc[0] > gains.iloc[-1] else "less"
-
-
-def write(frame: pd.DataFrame, output) -> str:
-    """Writes `when.csv` and its checksum into a folder; returns a line that says so."""
-    Path(output).mkdir(parents=True, exist_ok=True)
-    results.write(frame, Path(output) / "when.csv")
-    return results.write_checksums(output)

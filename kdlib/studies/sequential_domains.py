@@ -13,7 +13,7 @@ All orders, with and without the term, are one population.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice, permutations
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,17 @@ from kdlib.data.dataset import Split
 from kdlib.evaluation.comparison import interval
 from kdlib.evaluation.formatting import estimate
 from kdlib.evaluation.metrics import accuracy
-from kdlib.methods.problem import Problem
+from kdlib.methods import Problem
+from kdlib.methods.direct import plain_network
 from kdlib.methods.targets import soften
-from kdlib.training import batches
-from kdlib.training.loop import cosine, fit
+from kdlib.training import loop
+from kdlib.training.batches import Shuffled, Together
 from kdlib.training.losses import cross_entropy, divergence
 from kdlib.training.networks import predict
+from kdlib.training.plan import TrainingPlan
 
-SEEDS = 10  #: at most
-ORDERS = 6  #: at most; all there are of three domains
+MAX_SEEDS = 10
+MAX_ORDERS = 6  #: all that three domains have
 TEMPERATURE = 2.0  #: Li & Hoiem's
 STRENGTHS = {"plain": 0.0, "lwf": 1.0, "lwf_scaled": TEMPERATURE**2}  #: by method; Li & Hoiem's lambda is 1
 TITLES = {"plain": "Without the term", "lwf": "With the term, as published", "lwf_scaled": "With the term times T²"}
@@ -43,7 +45,7 @@ def orders(domains: int) -> list[tuple[int, ...]]:
     if domains <= 3:
         return list(permutations(range(domains)))
     rng, found = np.random.default_rng(0), {}
-    while len(found) < ORDERS:
+    while len(found) < MAX_ORDERS:
         found[tuple(rng.permutation(domains).tolist())] = None
     return list(found)
 
@@ -58,47 +60,45 @@ def without_forgetting(logits, targets, settings):
 class Passes:
     """One dataset's passes: `results` has the accuracy after each domain, `ffnn` that of mixed batches."""
 
-    def __init__(self, dataset, study, progress=None):
-        self.problem = problem = Problem(dataset, replace(study, seeds=min(study.seeds, SEEDS)), progress)
+    def __init__(self, dataset, settings, progress=None):
+        self.problem = problem = Problem(dataset, replace(settings, seeds=min(settings.seeds, MAX_SEEDS)), progress)
         self.orders = orders(problem.domains)
         self.split, self.scored = _scored(problem)
         self.results = pd.concat([self._score(*phase) for phase in enumerate(self._phases(), 1)], ignore_index=True)
-        self.ffnn = accuracy(predict(problem.direct.weights, problem.scaled(self.scored.x)), self.scored.y)  # (seed,)
+        self.ffnn = accuracy(
+            predict(plain_network(problem).weights, problem.scaled(self.scored.x)), self.scored.y
+        )  # (seed,)
 
     @property
     def updates(self) -> list[int]:
         """Updates on the first, second, ... domain of each order: `ffnn`'s in equal parts."""
         problem = self.problem
-        parts = np.array_split(np.arange(problem.steps * problem.study.epochs), problem.domains)
+        parts = np.array_split(np.arange(problem.steps * problem.settings.epochs), problem.domains)
         return [max(1, len(part)) for part in parts]
 
     def _phases(self) -> Iterator[list[np.ndarray]]:
         """Weights after each domain; members are (method, order, seed), the last varying fastest."""
         problem, copies = self.problem, len(TITLES) * len(self.orders)
-        weights = [np.tile(w, (copies, 1, 1)) for w in problem.start()]
-        for p, updates in enumerate(self.updates):
+        weights = [np.tile(w, (copies, 1, 1)) for w in problem.initial_weights()]
+        for phase, updates in enumerate(self.updates):
             recorded = soften(predict(weights, problem.x), TEMPERATURE)  # (member, n, classes)
-            now = min(p, 1) * np.array(list(STRENGTHS.values()))  # in the first domain there is nothing to forget
-            strength = np.repeat(now, len(self.orders) * problem.study.seeds)
-            weights = fit(
-                weights, problem.x, (problem.labels, recorded), without_forgetting, self._batches(p, updates),
-                cosine(problem.study.learning_rate, updates), settings={"strength": strength},
-            ).weights  # fmt: skip
+            now = min(phase, 1) * np.array(list(STRENGTHS.values()))  # in the first domain there is nothing to forget
+            strength = np.repeat(now, len(self.orders) * len(problem.seeds))
+            plan = TrainingPlan(
+                f"domain {phase + 1} of {problem.domains}", weights, problem.x, (problem.labels, recorded),
+                without_forgetting, self._batches(phase, updates), loop.cosine(problem.settings.learning_rate, updates),
+                {"strength": strength},
+            )  # fmt: skip
+            weights = problem.run(plan).weights
             yield weights
 
-    def _batches(self, p: int, updates: int) -> Iterator[np.ndarray]:
-        """Batches of each order's own p-th domain, (steps, member, batch), an epoch's worth at a time."""
+    def _batches(self, phase: int, updates: int) -> Together:
+        """Batches of each order's own domain in a phase."""
         problem = self.problem
-        visited = [order[p] for order in self.orders]
-        single = {
-            k: batches.mixed(problem.domain_rows[k], problem.study.batch_size, 1, updates, problem.seeds)
-            for k in set(visited)
-        }
-        while parts := {k: list(islice(each, problem.steps)) for k, each in single.items()}:
-            if not parts[visited[0]]:
-                return
-            drawn = {k: np.concatenate(part) for k, part in parts.items()}  # (steps, seed, batch)
-            yield np.concatenate([drawn[k] for k in visited] * len(TITLES), axis=1)
+        epochs, extra = divmod(updates, problem.steps)
+        size, seeds = problem.settings.batch_size, tuple(problem.seeds)
+        single = [Shuffled(rows, size, problem.steps, epochs, seeds, extra) for rows in problem.domain_rows]
+        return Together(tuple(single[order[phase]] for order in self.orders) * len(TITLES))
 
     def _score(self, phase: int, weights) -> pd.DataFrame:
         """Accuracy of each member overall and on each domain, after some number of domains."""
