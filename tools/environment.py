@@ -1,6 +1,6 @@
 """Make the environment kdlib runs in, unless it is there, then become its Python.
 
-    python3 tools/environment.py [--test | --bench] ARGUMENT ...     # like: python ARGUMENT ..., in the environment
+    python3 tools/environment.py [--test | --collection | --bench] ARGUMENT ...     # like: python ARGUMENT ...
 
 The environment is the active virtual environment, else the active conda environment (its `base` never:
 that one belongs to conda), else `.venv`, made by uv where there is one and by `python -m venv` where not.
@@ -26,7 +26,8 @@ VENV = os.path.join(ROOT, ".venv")
 OLDEST, NEWEST = (3, 11), (3, 13)
 QUIET = subprocess.DEVNULL
 LOCK = "requirements.txt"
-MORE = {"--test": "requirements-test.txt", "--bench": "requirements-bench.txt"}  #: locks beside it, by option
+#: Locks beside it, by option.
+MORE = {"--%s" % group: "requirements-%s.txt" % group for group in ("test", "collection", "bench")}
 GET_PYTHON = "install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python ..."
 
 # What an installer's words mean, and what to do about it. The first that is found counts.
