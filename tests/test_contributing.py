@@ -1,0 +1,86 @@
+"""The first recipes of CONTRIBUTING.md, followed to the letter in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kdlib.evaluation import results
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = dict(re.findall(r"^### (.*)\n\n((?:.|\n)*?)(?=^###|\Z)", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
+FOLLOWED = "A method", "A teacher", "A distribution"
+TITLES = {"kd_hard_labels": "KD, hard labels", "kd_forest_teachers": "KD, forest teachers"}
+
+
+def follow(recipe, folder) -> None:
+    """Writes the files of a recipe below a folder, and applies its changes to others."""
+    for kind, content in re.findall(r"^```(python|diff)\n(.*?)^```$", recipe, re.M | re.S):
+        head, _, body = content.partition("\n")
+        path = folder / head.split()[1]
+        if kind == "python":
+            assert head.startswith("# ") and not path.exists()
+            path.write_text(body)
+            continue
+        lines = body.splitlines()
+        old = "\n".join(line[1:] for line in lines if line[0] != "+")
+        new = "\n".join(line[1:] for line in lines if line[0] != "-")
+        text = path.read_text()
+        assert head.startswith("+++ ") and text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_short(recipe):
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", RECIPES[recipe], re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()[1:] if line.strip("+ ")]  # [0] names the file
+    assert 0 < len(lines) <= 20
+    for name in re.findall(r"`((?:kdlib|notebooks|tests)/[\w/.]+)`", RECIPES[recipe]):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the project with the recipes followed, and what a report and a sweep left in it."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("kdlib", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for recipe in FOLLOWED:
+        follow(RECIPES[recipe], folder)
+
+    def run(module, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments], cwd=folder, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(folder)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    (folder / "sweep.yaml").write_text(f"alpha: [0, 1]\nmethods: [ffnn, {', '.join(TITLES)}]\n")
+    run("kdlib.data.collection", "data", "rings")
+    run("kdlib.report", "run", "--data=data", "--out=out", "--seeds=2", "--epochs=2")
+    run("kdlib.report", "sweep", "--data=data", "--out=swept", "--seeds=2", "--epochs=2", "sweep.yaml")
+    return folder
+
+
+@pytest.mark.slow
+def test_new_methods_are_in_results_tables_and_pages(copy):
+    for file in ("out/rings/results.csv", "out/results.csv", "swept/results.csv"):
+        assert TITLES.keys() < set(results.read(copy / file).method)
+    methods = pd.read_csv(copy / "out/rings/methods.csv", index_col="method")
+    assert methods.loc[list(TITLES), "title"].to_dict() == TITLES
+    for page in ("out/rings/report.html", "out/index.html", "swept/index.html"):
+        text = (copy / page).read_text()
+        assert all(title in text for title in TITLES.values()), page
+    assert set(TITLES.values()) < set(pd.read_csv(copy / "out/table.csv").columns)
+
+
+@pytest.mark.slow
+def test_a_new_distribution_has_fresh_points_and_a_ceiling(copy):
+    frame = results.read(copy / "out/rings/results.csv")
+    accuracy = frame[(frame.metric == "accuracy") & (frame.split == "fresh") & (frame.domain == "all")]
+    assert accuracy.groupby("method")["value"].mean().idxmax() == "bayes"
