@@ -1,13 +1,17 @@
-"""The notebooks as they lie in the repository: clean, short, typed; and the press's idea of their parameters."""
+"""The notebooks: without outputs, short, with typed parameters; and each of them, executed on a small budget."""
 
 import ast
+import json
 import re
 from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 import pytest
+from run_report import run_report
 
+from kdlib.data import gaussians, save
+from kdlib.report import manifest
 from kdlib.settings import Settings
 
 NOTEBOOKS = sorted(Path(__file__).parents[1].joinpath("notebooks").rglob("*.ipynb"))
@@ -48,3 +52,30 @@ def test_the_templates_parameters_are_the_studys_settings_with_their_defaults_an
     assert values.keys() == settings.keys() | {"dataset", "output", "draft"}
     assert {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in settings} == settings
     assert all("  # " in line for line in cell.source.splitlines())
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """What each notebook left, by its path: its records and its executed copies. One seed, two epochs."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    data, sweep = f"--data={folder}", folder / "sweep.yaml"
+    save(folder / "near.pkl", gaussians.generate(0.5))
+    sweep.write_text("temperature: [1, 4]\nmethods: [ffnn, kd_routed]\n")
+    run_report(data, f"--out={folder / 'report'}", "--seeds=1", "--study")
+    run_report(data, f"--out={folder / 'sweep'}", "--seeds=1", sweep, action="sweep")
+    found = {}
+    for path in folder.rglob(manifest.FILE):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        copies = [nbformat.read(copy, as_version=4) for copy in path.parent.glob("*.ipynb")]
+        found.setdefault(record["hashes"]["notebook"], []).append((record, copies))
+    return {path: found.get(manifest.digest(path.read_bytes()), []) for path in NOTEBOOKS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs_to_its_end(path, executed):
+    assert executed[path]
+    for record, copies in executed[path]:
+        assert (record["status"], record["reason"]) == ("ok", "")
+        outputs = [output for copy in copies for cell in copy.cells for output in cell.get("outputs", [])]
+        assert [output.text for output in outputs if output.output_type == "stream"] == []  # no warning, no print
