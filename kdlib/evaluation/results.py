@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib.data.dataset import Dataset, Split
+from kdlib.data.dataset import Split
 from kdlib.evaluation.metrics import Accumulator
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
@@ -173,9 +173,3 @@ class Reports:
         write(self.results, Path(output) / "results.csv")
         table.to_csv(Path(output) / "table.csv", lineterminator="\n")
         return write_checksums(output)
-
-    def dataset(self, name: str) -> Dataset:
-        """A dataset's training points as they are drawn: in the plane of the figures."""
-        maps = self.maps(name)
-        train = Split(maps["points"], maps["points_y"], maps["points_d"])
-        return Dataset(name, train, train.take(slice(0)))

@@ -1,4 +1,4 @@
-"""A table as colours."""
+"""Tables as colours."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kdlib.plots.theme import LEGEND, WIDTH, Plot, class_colour, finish, role_colour, styled, wrapped
+from kdlib.evaluation.formatting import decimal
+from kdlib.plots.theme import MAX_LEGEND, WIDTH, Plot, capitalised, class_colour, finish, role_colour, styled, wrapped
+
+STAR = "★"
+MAX_NUMBERS, MAX_NUMBER_COLUMNS = 150, 9  #: cells and columns of a table whose numbers are printed
 
 
 @styled
@@ -25,8 +29,8 @@ def heat_map(
 ) -> Plot:
     """A table (rows, columns) as colours, with its numbers; those in `marks` (bools of the same shape) get a star.
 
-    value: what the numbers are. x, y: names of the axes; labels default to the frame's. marked: what a star says.
-    centre: a value such as 0 at which colours part into blue (above) and orange (below).
+    value: what the numbers are. x, y: names of the axes; labels default to the frame's. marked: what a star means.
+    centre: a value such as 0 on whose sides colours turn to blue (above) and orange (below).
     """
     frame = pd.DataFrame(values)
     table = frame.to_numpy(float)
@@ -39,48 +43,57 @@ def heat_map(
     if not np.isfinite(table).any():
         raise ValueError("values: expected at least one finite number, got none")
     low, high = np.nanmin(table), np.nanmax(table)
-    looks = {"vmin": low, "vmax": high if high > low else low + 1}
+    colours = {}
     if centre is not None:
         reach = max(abs(low - centre), abs(high - centre)) or 1.0
-        colours = [class_colour(1), role_colour("paper"), class_colour(0)]
-        parted = LinearSegmentedColormap.from_list("parted", colours)
-        looks = {"vmin": centre - reach, "vmax": centre + reach, "cmap": parted}
-    numbers = table.size <= 150 and len(columns) <= 9
+        low, high = centre - reach, centre + reach
+        ends = [class_colour(1), role_colour("paper"), class_colour(0)]
+        colours = {"cmap": LinearSegmentedColormap.from_list("diverging", ends)}
     width = min(WIDTH, 2.6 + 0.75 * len(columns))
     fig = Figure(figsize=(width, min(10.0, 1.2 + 0.42 * len(lines))), layout="constrained")
     ax = fig.subplots()
-    image = ax.imshow(np.ma.masked_invalid(table), aspect="auto", **looks)
-    wide = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
-    ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if wide else {}))
+    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS
+    image = draw_cells(ax, table, stars, low, high, digits if has_numbers else None, size=10, space=" ", **colours)
+    is_crowded = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
+    ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if is_crowded else {}))
     ax.set_yticks(range(len(lines)), [wrapped(line, 1.9) for line in lines])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     ax.set(xlabel=x, ylabel=y)
-    for r, c in np.argwhere(np.isfinite(table)):
-        text = f"{table[r, c]:.{digits}f}".replace("-", "−") if numbers else ""
-        text = f"{text} ★".strip() if stars[r, c] else text
-        ground = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))
-        ink, paper = sorted([role_colour("ink"), role_colour("paper")], key=sum)
-        ax.text(c, r, text, ha="center", va="center", size=10, color=ink if ground > 0.5 else paper,
-                weight="bold" if stars[r, c] else "normal")  # fmt: skip
     bar = fig.colorbar(image, ax=ax, label=value, aspect=24, pad=0.02)
     bar.outline.set_visible(False)
     bar.locator = MaxNLocator(5)
     finish(fig)
-
-    def cell(at):
-        return (
-            f"{table[at]:.{digits}f}".replace("-", "−")
-            + f" at {y or 'row'} {lines[at[0]]}, {x or 'column'} {columns[at[1]]}"
-        )
-
-    extremes = [np.unravel_index(find(table), table.shape) for find in (np.nanargmin, np.nanargmax)]
-    told = (
-        f" Starred ({marked}): {'; '.join(cell(tuple(at)) for at in np.argwhere(stars)[:LEGEND])}."
-        if stars.any()
-        else ""
-    )
-    alt = f"Heat map of {value}, {len(lines)} by {len(columns)}: from {cell(extremes[0])} to {cell(extremes[1])}.{told}"
+    names = (x or "column", columns), (y or "row", lines)
+    alt = f"Heat map of {value}, {len(lines)} by {len(columns)}: {describe_range(table, *names, digits)}."
     axes = f" by {y} (rows) and {x} (columns)" if x and y else ""
-    caption = f"{value[:1].upper()}{value[1:]}{axes}.{f' A star marks {marked}.' if stars.any() else ''}"
+    caption = f"{capitalised(value)}{axes}."
+    if stars.any():
+        caption += f" A star marks {marked}."
+        cells = [describe_cell(table, tuple(at), *names, digits) for at in np.argwhere(stars)[:MAX_LEGEND]]
+        alt += f" Starred ({marked}): {'; '.join(cells)}."
     return Plot(fig, caption, alt)
+
+
+def draw_cells(ax, table, stars, low, high, digits, size, space="", **colours):
+    """A table (rows, columns) as colours from low to high, with numbers if there are digits, and stars: the image."""
+    high = high if high > low else low + 1
+    image = ax.imshow(np.ma.masked_invalid(table), aspect="auto", vmin=low, vmax=high, **colours)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    dark, light = sorted([role_colour("ink"), role_colour("paper")], key=sum)
+    for r, c in np.argwhere(np.isfinite(table)):
+        words = [decimal(table[r, c], digits)] * (digits is not None) + [STAR] * bool(stars[r, c])
+        luminance = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))
+        ax.text(c, r, space.join(words), ha="center", va="center", size=size, color=dark if luminance > 0.5 else light,
+                weight="bold" if stars[r, c] else "normal")  # fmt: skip
+    return image
+
+
+def describe_cell(table, at, x, y, digits) -> str:
+    """`0.9513 at temperature 8, hidden 64-32`, of the cell at (row, column); x, y: (name, labels) of the axes."""
+    (across, columns), (down, lines) = x, y
+    return f"{decimal(table[at], digits)} at {across} {columns[at[1]]}, {down} {lines[at[0]]}"
+
+
+def describe_range(table, x, y, digits) -> str:
+    low, high = (np.unravel_index(find(table), table.shape) for find in (np.nanargmin, np.nanargmax))
+    return f"from {describe_cell(table, low, x, y, digits)} to {describe_cell(table, high, x, y, digits)}"

@@ -1,16 +1,16 @@
-"""Rows of a figure: a label at the left, marks on a scale that all share, numbers at the right.
+"""Figures of rows: a label at the left, marks on a scale that all rows share, numbers at the right.
 
-A row far below the others would press these together: it becomes an arrow at the edge, and its number tells the rest.
+A row far below the others would squeeze these together: it is drawn as an arrow at the edge, beside its number.
 """
 
 from matplotlib.markers import CARETLEFTBASE
 
 from kdlib.plots.theme import role_colour
 
-CUT = " An arrow at the left edge stands for what lies below the scale."
+CLIPPED = " An arrow at the left edge stands for a value below the scale."  #: for captions
 
 
-def label_rows(ax, labels):
+def label_rows(ax, labels) -> None:
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(axis="y", length=0, labelsize=11, labelcolor=role_colour("ink"))
@@ -18,23 +18,24 @@ def label_rows(ax, labels):
     ax.grid(axis="x")
 
 
-def label_scale(fig, panels, text):
-    if len(panels) == 1:
-        next(iter(panels.values())).set_xlabel(text)
+def label_scale(fig, axes, text) -> None:
+    """Names the scale once, also if there are several panels."""
+    if len(axes) == 1:
+        axes[0].set_xlabel(text)
     else:
         fig.supxlabel(text, size=11)
 
 
-def beside(ax, row, text, below=None):
+def annotate_row(ax, row, text, below=None) -> None:
     """Numbers at the right of a row, and a word in soft ink under them."""
-    at = ax.get_yaxis_transform()
-    ax.text(1.02, row, text, transform=at, va="bottom" if below else "center", size=10)
+    transform = ax.get_yaxis_transform()
+    ax.text(1.02, row, text, transform=transform, va="bottom" if below else "center", size=10)
     if below:
-        ax.text(1.02, row + 0.06, below, transform=at, va="top", size=10, color=role_colour("soft"))
+        ax.text(1.02, row + 0.06, below, transform=transform, va="top", size=10, color=role_colour("soft"))
 
 
-def floor(means, lows, top) -> float | None:
-    """Where to cut the scale, if some means lie far below the others; else None.
+def clip_limit(means, lows, top) -> float | None:
+    """Where to clip the scale, if some means lie far below the others; else None.
 
     lows: how far down each row's marks reach. top: the highest of all that is drawn.
     """
@@ -45,7 +46,7 @@ def floor(means, lows, top) -> float | None:
     return float(shown - 0.06 * (top - shown))
 
 
-def arrow(ax, row) -> None:
-    """Stands at the left edge for what lies below the scale."""
-    at = ax.get_yaxis_transform()
-    ax.plot(0.03, row, marker=CARETLEFTBASE, color=role_colour("ink"), markersize=6, transform=at, clip_on=False)
+def mark_clipped(ax, row) -> None:
+    """An arrow at the left edge, for a row below the scale."""
+    style = {"marker": CARETLEFTBASE, "color": role_colour("ink"), "markersize": 6}
+    ax.plot(0.03, row, **style, transform=ax.get_yaxis_transform(), clip_on=False)

@@ -1,99 +1,131 @@
-"""The data as points: a marker per domain, a colour per class."""
+"""Training points in the plane of the figures: a marker per domain, a colour per class."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.data.dataset import Dataset
-from kdlib.plots.theme import (
-    MARKERS,
-    Plot,
-    class_colour,
-    counted,
-    finish,
-    legend_keys,
-    make_panels,
-    percent,
-    styled,
-    wrapped,
-)
+from kdlib.evaluation.formatting import counted, decimal, percent, value_range
+from kdlib.plots.plane import Plane
+from kdlib.plots.theme import MARKERS, Plot, class_colour, finish, make_panels, point_keys, styled, wrapped
 
-DRAWN = 6000  #: points of a scatter plot at most; more would only hide each other
+MAX_POINTS = 6000  #: of a figure; more would only hide each other
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPoints:
+    """The training points of a dataset in its `Plane`."""
+
+    x: np.ndarray  #: (n, 2)
+    y: np.ndarray  #: (n,)
+    d: np.ndarray  #: (n,)
+    is_projection: bool  #: whether the axes are principal components rather than features
+
+    @classmethod
+    def from_maps(cls, maps: Mapping) -> "TrainingPoints":
+        """From the arrays of a `boundaries.npz`."""
+        points, y, d = (np.asarray(maps[key]) for key in ("points", "points_y", "points_d"))
+        return cls(points, y, d, bool(np.asarray(maps["plane"])))
+
+    @property
+    def has_one_feature(self) -> bool:
+        """Whether the second axis means nothing."""
+        return not np.ptp(self.x[:, 1])
+
+    @property
+    def domains(self) -> int:
+        return int(self.d.max()) + 1
+
+    @property
+    def classes(self) -> int:
+        return int(self.y.max()) + 1
+
+    def shown(self) -> np.ndarray:
+        """Where the points are drawn (n, 2): those of one feature in a strip per domain, at random heights."""
+        if not self.has_one_feature:
+            return self.x
+        return np.stack([self.x[:, 0], self.d + np.random.default_rng(0).uniform(-0.32, 0.32, len(self.x))], axis=1)
+
+    def axis_labels(self) -> tuple[str, str]:
+        if self.is_projection:
+            return tuple(f"principal component {i} of the standardised features" for i in (1, 2))
+        return "feature 1", "domain" if self.has_one_feature else "feature 2"
+
+    def sizes(self) -> str:
+        counts = f"{counted(self.domains, 'domain')} and {counted(self.classes, 'class', 'classes')}"
+        return f"{counted(len(self.x), 'training point')} in {counts}"
+
+    def describe(self) -> str:
+        """How far apart the domains lie: the distances of their means, in standard deviations within a domain."""
+        if self.domains == 1:
+            return f"The largest class has {percent(np.bincount(self.y).max() / len(self.y), 1)} of the points."
+        x = self.x[:, :1] if self.has_one_feature else self.x
+        groups = [x[self.d == k] for k in range(self.domains)]
+        means = np.array([group.mean(axis=0) for group in groups])
+        gaps = np.linalg.norm(means[:, None] - means, axis=2)[np.triu_indices(len(means), 1)]
+        within = np.sqrt(np.mean([group.var(axis=0).mean() for group in groups])) or 1.0
+        distances = value_range(gaps / within, lambda gap: decimal(gap, 1))
+        return f"The domains' means are {distances} standard deviations apart."
 
 
 @styled
-def scatter(dataset: Dataset) -> Plot:
-    """The training points in the plane: markers are domains, colours classes.
+def training_points(dataset: Dataset) -> Plot:
+    """The training points in the plane: markers are domains, colours are classes.
 
-    More than two features are projected on the first two principal components; a single one is drawn as a
-    strip per domain.
+    More than two features are projected (see `Plane`); a single one is drawn as a strip per domain.
     """
+    plane = Plane(dataset.train.x)
+    points = TrainingPoints(plane.project(dataset.train.x), dataset.train.y, dataset.train.d, plane.is_projection)
     fig, (ax,) = make_panels(1, 1, 5.2, layout="compressed")
-    x, labels, note = plane(dataset)
-    drawn = draw_points(ax, x, dataset.train.y, dataset.train.d, 15, DRAWN)
-    axes_of_points(ax, x, labels, dataset)
-    finish(fig, *legend_keys(dataset.domains, dataset.classes), columns=4)
-    caption = f"The {_sizes(dataset)}. The marker tells the domain, the colour the class.{note}{thinned(drawn, x)}"
-    alt = f"Scatter plot of {dataset.name}: {_sizes(dataset)}.{note} {_spread(x, dataset)}"
-    return Plot(fig, caption, alt)
+    drawn = draw_points(ax, points.shown(), points.y, points.d, 15, MAX_POINTS)
+    _set_axes(ax, points, points.shown(), 4.6)
+    finish(fig, *point_keys(points.domains, points.classes), columns=4)
+    note = ""
+    if plane.is_projection:
+        note = (
+            f" Of {plane.features} features, the first two principal components are drawn; they hold "
+            f"{percent(plane.variance)} of the variance of the standardised features."
+        )
+    caption = f"The {points.sizes()}. The marker shows the domain, the colour the class.{note}"
+    alt = f"Scatter plot of {dataset.name}: {points.sizes()}.{note} {points.describe()}"
+    return Plot(fig, caption + _thinned(drawn, len(points.x)), alt)
 
 
 @styled
-def scatters(datasets: Mapping[str, Dataset]) -> Plot:
-    """The training points of several datasets {title: dataset}, side by side, on one scale where that is fair."""
-    planes = [plane(dataset) for dataset in datasets.values()]
-    one_scale = all(dataset.features == 2 for dataset in datasets.values()) and alike([p[0] for p in planes])
-    fig, axes = make_panels(len(datasets), 2, 4.0, sharex=one_scale, sharey=one_scale, layout="compressed")
-    everything = np.concatenate([x for x, _, _ in planes])
+def training_points_grid(datasets: Mapping[str, Mapping]) -> Plot:
+    """The training points of several datasets, side by side, on one scale where that is fair.
+
+    datasets: {title: maps}, maps as in `boundaries`.
+    """
+    clouds = {title: TrainingPoints.from_maps(maps) for title, maps in datasets.items()}
+    shown = [points.shown() for points in clouds.values()]
+    everything = np.concatenate(shown)
+    have_two_features = not any(points.is_projection or points.has_one_feature for points in clouds.values())
+    one_scale = have_two_features and _are_alike(shown)
+    fig, axes = make_panels(len(clouds), 2, 4.0, sharex=one_scale, sharey=one_scale, layout="compressed")
     drawn = 0
-    for ax, (title, dataset), (x, labels, _) in zip(axes, datasets.items(), planes, strict=True):
-        drawn += draw_points(ax, x, dataset.train.y, dataset.train.d, 9, DRAWN // 2)
-        axes_of_points(ax, everything if one_scale else x, labels, dataset)
+    for ax, (title, points), x in zip(axes, clouds.items(), shown, strict=True):
+        drawn += draw_points(ax, x, points.y, points.d, 9, MAX_POINTS // 2)
+        _set_axes(ax, points, everything if one_scale else x, 2.4)
         ax.set_title(wrapped(title, 3.4))
-        ax.label_outer() if one_scale else None
-    domains = max(dataset.domains for dataset in datasets.values())
-    classes = max(dataset.classes for dataset in datasets.values())
-    finish(fig, *legend_keys(domains, classes))
-    notes = {note for _, _, note in planes if note}
+        if one_scale:
+            ax.label_outer()
+    domains = max(points.domains for points in clouds.values())
+    classes = max(points.classes for points in clouds.values())
+    finish(fig, *point_keys(domains, classes))
     caption = (
-        f"The training points of {counted(len(datasets), 'dataset')}{', all on one scale' if one_scale else ''}. "
-        f"The marker tells the domain, the colour the class.{notes.pop() if len(notes) == 1 else ''}"
-        f"{thinned(drawn, everything)}"
+        f"The training points of {counted(len(clouds), 'dataset')}{', all on one scale' if one_scale else ''}. "
+        f"The marker shows the domain, the colour the class.{_thinned(drawn, len(everything))}"
     )
-    each = [
-        f"{title}: {_sizes(dataset)}. {_spread(plane[0], dataset)}"
-        for (title, dataset), plane in zip(datasets.items(), planes, strict=True)
-    ]
-    return Plot(fig, caption, f"{counted(len(datasets), 'scatter plot')}. {' '.join(each)}")
+    descriptions = [f"{title}: {points.sizes()}. {points.describe()}" for title, points in clouds.items()]
+    return Plot(fig, caption, f"{counted(len(clouds), 'scatter plot')}. {' '.join(descriptions)}")
 
 
-def plane(dataset: Dataset) -> tuple[np.ndarray, tuple[str, str], str]:
-    """Coordinates (n, 2) of the training points, the axes' names, and what to say of them."""
-    x = dataset.train.x
-    if dataset.features == 1:
-        # The height within a strip means nothing; it keeps equal points apart.
-        jitter = np.random.default_rng(0).uniform(-0.32, 0.32, len(x))
-        return np.stack([x[:, 0], dataset.train.d + jitter], axis=1), ("feature 1", "domain"), ""
-    if dataset.features == 2:
-        return x, ("feature 1", "feature 2"), ""
-    centred = x - x.mean(axis=0)
-    scale = np.abs(centred).max() or 1.0  # squares of huge features would overflow
-    _, sizes, directions = np.linalg.svd(centred / scale, full_matrices=False)
-    directions = directions[:2]
-    largest = np.abs(directions).argmax(axis=1)
-    directions = directions * np.sign(directions[[0, 1], largest])[:, None]  # a sign that does not depend on LAPACK
-    share = np.square(sizes[:2]).sum() / (np.square(sizes).sum() or 1.0)
-    note = (
-        f" Of {dataset.features} features, the first two principal components are drawn, "
-        f"which hold {percent(round(share, 2))} of the variance."
-    )
-    return centred @ directions.T, ("principal component 1", "principal component 2"), note
-
-
-def draw_points(ax, x, y, d, size, most, alpha=0.75) -> int:
-    """Draws at most so many points, in random order so that no class hides another; returns their number."""
-    rows = np.random.default_rng(0).permutation(len(x))[:most]
+def draw_points(ax, x, y, d, size, max_points, alpha=0.75) -> int:
+    """Draws at most so many points (n, 2), in random order so that no class hides another; returns their number."""
+    rows = np.random.default_rng(0).permutation(len(x))[:max_points]
     colours = np.array([class_colour(c) for c in range(int(y.max()) + 1)])
     for k in np.unique(d):
         mine = rows[d[rows] == k]
@@ -103,14 +135,16 @@ def draw_points(ax, x, y, d, size, most, alpha=0.75) -> int:
     return len(rows)
 
 
-def axes_of_points(ax, x, labels, dataset):
-    ax.set(xlabel=labels[0], ylabel=labels[1])
+def _set_axes(ax, points, x, label_width) -> None:
+    """Names the axes, in lines of so many inches, and sets their limits so that they hold x (n, 2)."""
+    across, up = (wrapped(label, label_width) for label in points.axis_labels())
     low, high = x.min(axis=0), x.max(axis=0)
     pad = 0.04 * np.where(high > low, high - low, 1)
-    ax.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
-    if dataset.features == 1:
-        ax.set_yticks(range(dataset.domains))
-        ax.set_box_aspect(min(1.0, 0.12 + 0.14 * dataset.domains))
+    ax.set(xlabel=across, xlim=(low[0] - pad[0], high[0] + pad[0]))
+    ax.set(ylabel=up, ylim=(low[1] - pad[1], high[1] + pad[1]))
+    if points.has_one_feature:
+        ax.set_yticks(range(points.domains))
+        ax.set_box_aspect(min(1.0, 0.12 + 0.14 * points.domains))
         return
     ax.set_box_aspect(height_over_width(*(high - low)))
     ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -123,30 +157,11 @@ def height_over_width(width, height) -> float:
     return float(ratio) if 0.4 <= ratio <= 2.5 else 1.0
 
 
-def alike(clouds) -> bool:
+def _are_alike(clouds) -> bool:
     """Whether clouds of points (n, 2) are of a size that one scale shows all of."""
     spans = np.array([np.ptp(x, axis=0).max() for x in clouds])
     return bool(np.ptp(np.concatenate(clouds), axis=0).max() < 4 * spans.min())
 
 
-def _sizes(dataset) -> str:
-    counts = [counted(dataset.domains, "domain"), counted(dataset.classes, "class", "classes")]
-    return f"{len(dataset.train)} training points in {' and '.join(counts)}"
-
-
-def _spread(x, dataset) -> str:
-    """How far apart the domains lie, in words: the least distance of their means, in their own spreads."""
-    if dataset.domains == 1:
-        return f"{percent(np.bincount(dataset.train.y).max() / len(x))} of them are of the largest class."
-    if dataset.features == 1:
-        x = x[:, :1]
-    groups = [x[dataset.train.d == k] for k in range(dataset.domains)]
-    means = np.array([group.mean(axis=0) for group in groups])
-    gaps = np.linalg.norm(means[:, None] - means, axis=2)[np.triu_indices(len(means), 1)]
-    own = np.sqrt(np.mean([group.var(axis=0).mean() for group in groups])) or 1.0
-    low, high = f"{gaps.min() / own:.1f}", f"{gaps.max() / own:.1f}"
-    return f"The domains' means are {low if low == high else f'{low} to {high}'} standard deviations apart."
-
-
-def thinned(drawn, x) -> str:
-    return "" if drawn == len(x) else f" A random {drawn} of the {len(x)} points are drawn."
+def _thinned(drawn, count) -> str:
+    return "" if drawn == count else f" A random {drawn} of the {count} points are drawn."

@@ -1,8 +1,8 @@
-"""How all figures look: sizes, colours, markers, panels, legends, and words of numbers.
+"""How all figures look: sizes, colours, markers, panels and legends.
 
 The same thing looks the same everywhere: a class is a colour (0 blue, 1 orange), a domain a marker (0 cross, 1 square,
 2 circle, as in the original), a method a row or a panel with its title. Colours are Okabe & Ito's ("Color universal
-design", 2008); what Matplotlib can be told is in `style.mplstyle`. Leaves out what is drawn.
+design", 2008); Matplotlib's own settings are in `style.mplstyle`. Out of scope: what a figure shows.
 """
 
 import functools
@@ -23,51 +23,69 @@ from matplotlib.transforms import Bbox
 STYLE = Path(__file__).with_name("style.mplstyle")
 DARK = Path(__file__).with_name("dark.mplstyle")
 WIDTH = 7.4  #: inches, 710 pixels on the page
-NARROW = 5.6  #: of a figure of one panel, so that a phone shrinks its letters less
+NARROW_WIDTH = 5.6  #: of a figure of one panel, so that its letters shrink less on a phone
 MARKERS = ("x", "s", "o", "^", "D", "v", "P", "*", "<", ">", "p", "h")  #: of domains 0, 1, 2, ...
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))  #: of methods, beside their colours
-LEGEND = 12  #: classes or domains in a legend at most
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))  #: of methods, in addition to their colours
+MAX_LEGEND = 12  #: classes or domains in a legend
 ROLES = {"ink": "text.color", "soft": "xtick.labelcolor", "line": "grid.color", "paper": "axes.facecolor"}
 
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A figure, the caption below it (Markdown), and the alt text for those who cannot see it."""
+    """A figure, the caption below it (Markdown), and the alt text for readers who cannot see it."""
 
     figure: Figure
     caption: str
     alt: str
-    on_dark: Callable[[], Figure] | None = None  #: draws it once more, for a dark page
+    draw_dark: Callable[[], Figure] | None = None  #: draws the figure again, for a dark page
 
     def show(self, data: str = "", name: str = "") -> None:
         """Shows the figure in the notebook and on the page.
 
-        `data` is the file beside the page that has its numbers, `name` what Markdown refers to it by (`show.figure`).
+        `data` is the file beside the page that holds its numbers, `name` what Markdown refers to it by (see
+        `display.figure`).
         """
-        from kdlib import display  # it imports IPython, which drawing does without
+        from kdlib import display  # imports IPython, which drawing does without
 
-        dark = self.on_dark and self.on_dark()
+        dark = self.draw_dark and self.draw_dark()
         display.figure(self.figure, self.caption, self.alt, dark=dark, data=data, name=name)
 
 
 def styled(draw):
-    """Draws under the report's own style, whatever the session's is; and again, if asked, for a dark page."""
+    """Makes a function that returns a `Plot` draw in the report's style, whatever the session's is."""
 
     @functools.wraps(draw)
     def styled(*args, **settings) -> Plot:
-        def on_dark() -> Figure:
+        def draw_dark() -> Figure:
             dark = matplotlib.rc_params_from_file(DARK, use_default_template=False)
             with matplotlib.rc_context(fname=STYLE, rc=dark):
                 return draw(*args, **settings).figure
 
         with matplotlib.rc_context(fname=STYLE):
-            return replace(draw(*args, **settings), on_dark=on_dark)
+            return replace(draw(*args, **settings), draw_dark=draw_dark)
 
     return styled
 
 
-def place(line) -> str:
-    return f"{line['label']} on {line['dataset']}" if line.get("dataset") else str(line["label"])
+# --- Colours and markers ---
+
+
+def role_colour(role) -> tuple[float, float, float]:
+    return to_rgb(matplotlib.rcParams[ROLES[role]])
+
+
+def class_colour(c) -> tuple[float, float, float]:
+    colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    return to_rgb(colours[c % len(colours)])
+
+
+def method_style(method, titles) -> dict:
+    """Colour and dashes of a method's line; blue and orange stay with classes 0 and 1."""
+    i = list(titles).index(method)
+    return {"color": class_colour(2 + i % 10), "linestyle": DASHES[i % len(DASHES)]}
+
+
+# --- Panels and axes ---
 
 
 def columns_for(count) -> int:
@@ -81,7 +99,7 @@ def make_panels(count, columns, height, *, width=None, layout="constrained", **s
         raise ValueError("expected something to draw, got nothing")
     columns = min(columns, count)
     rows = -(-count // columns)
-    size = (width or (NARROW if count == 1 else WIDTH), rows * height + 0.35)
+    size = (width or (NARROW_WIDTH if count == 1 else WIDTH), rows * height + 0.35)
     fig = Figure(figsize=size, layout=layout)
     axes = fig.subplots(rows, columns, squeeze=False, **shared).ravel()
     for ax in axes[count:]:
@@ -91,36 +109,54 @@ def make_panels(count, columns, height, *, width=None, layout="constrained", **s
     return fig, list(axes[:count])
 
 
-def role_colour(role) -> tuple[float, float, float]:
-    return to_rgb(matplotlib.rcParams[ROLES[role]])
+def label_outer(axes, columns, x, y) -> None:
+    """Names the x-axis of the lowest panel of each column, and the y-axis of the first of each row."""
+    for i, ax in enumerate(axes):
+        ax.set(xlabel=x if i >= len(axes) - columns else "", ylabel=y if i % columns == 0 else "")
 
 
-def class_colour(c) -> tuple[float, float, float]:
-    colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    return to_rgb(colours[c % len(colours)])
+def set_title(ax, title, number="") -> None:
+    """A panel's title, and a number under it."""
+    ax.set_title("\n".join(filter(None, [title, number])), linespacing=1.3)
 
 
-def method_look(method, titles):
-    """Colour and dashes of a method's line; blue and orange stay with classes 0 and 1."""
-    i = list(titles).index(method)
-    return class_colour(2 + i % 10), DASHES[i % len(DASHES)]
+def set_logarithmic(axis) -> None:
+    """A logarithmic axis with plain numbers; call it when all is drawn."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    low, high = axis.get_view_interval()
+    is_wide = high > 5 * low  # else 1, 2 and 5 would leave it without numbers
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8) if is_wide else MaxNLocator(3))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
-def legend_keys(domains, classes) -> tuple[list, list]:
-    """Entries of the legend: a marker for each domain, a colour for each class."""
+# --- Legends ---
+
+
+def method_keys(methods, titles, **line) -> list[Line2D]:
+    """Entries of the legend: a line for each method."""
+    return [Line2D([], [], **method_style(m, titles), **line, label=wrapped(titles[m], 3)) for m in methods]
+
+
+def point_keys(domains, classes) -> tuple[list, list]:
+    """Entries of the legend: a marker for each domain, a colour for each class; the last stands for all others."""
     markers, colours = [], []
-    for k in range(min(domains, LEGEND)):
-        more = f" to {domains - 1}" if k == LEGEND - 1 and domains > LEGEND else ""
-        looks = {"marker": MARKERS[k], "markersize": 6, "markeredgewidth": 1.6 if MARKERS[k] == "x" else 0}
-        markers.append(Line2D([], [], linestyle="none", color=role_colour("ink"), label=f"domain {k}{more}", **looks))
-    for c in range(min(classes, LEGEND)):
-        more = f" to {classes - 1}" if c == LEGEND - 1 and classes > LEGEND else ""
-        colours.append(Patch(facecolor=class_colour(c), label=f"class {c}{more}"))
+    for k in range(min(domains, MAX_LEGEND)):
+        width = 1.6 if MARKERS[k] == "x" else 0
+        marker = Line2D([], [], linestyle="none", color=role_colour("ink"), marker=MARKERS[k], markersize=6)
+        marker.set(markeredgewidth=width, label=_key("domain", k, domains))
+        markers.append(marker)
+    for c in range(min(classes, MAX_LEGEND)):
+        colours.append(Patch(facecolor=class_colour(c), label=_key("class", c, classes)))
     return markers, colours
 
 
+def _key(noun, i, count) -> str:
+    return f"{noun} {i}" + (f" to {count - 1}" if i == MAX_LEGEND - 1 and count > MAX_LEGEND else "")
+
+
 def finish(fig, *groups, columns=6) -> None:
-    """Lays the panels out for good, and puts a legend right above them: groups of entries, so many to a line."""
+    """Fixes the layout of the panels, and puts a legend right above them: groups of entries, so many to a line."""
     fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")  # the legend's place depends on the panels', not they on it
     blocks = [[]]
@@ -133,27 +169,15 @@ def finish(fig, *groups, columns=6) -> None:
     x, y = (box.x0 + box.x1) / 2, box.y1 + 0.1 / fig.get_figheight()
     for keys in filter(None, reversed(blocks)):
         lines = -(-len(keys) // columns)
-        wide = -(-len(keys) // lines)
+        per_line = -(-len(keys) // lines)
         blank = Line2D([], [], linestyle="none", label=" ")
-        grid = np.array(keys + [blank] * (lines * wide - len(keys)), object).reshape(lines, wide)
+        grid = np.array(keys + [blank] * (lines * per_line - len(keys)), object).reshape(lines, per_line)
         handles = list(grid.T.ravel())  # Matplotlib fills a legend column by column
-        legend = fig.legend(handles=handles, loc="lower center", ncols=wide, bbox_to_anchor=(x, y))
+        legend = fig.legend(handles=handles, loc="lower center", ncols=per_line, bbox_to_anchor=(x, y))
         y = legend.get_window_extent().transformed(fig.transFigure.inverted()).y1
 
 
-def logarithmic(axis):
-    """A logarithmic axis with plain numbers; call it when all is drawn."""
-    axis._set_axes_scale("log")
-    low, high = axis.get_view_interval()
-    wide = high > 5 * low  # else 1, 2 and 5 would leave it without numbers
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8) if wide else MaxNLocator(3))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
-
-
-def put_title(ax, title, below=""):
-    """A panel's title, and a number under it."""
-    ax.set_title(title + ("\n" if title and below else "") + below, linespacing=1.3)
+# --- Words ---
 
 
 def all_titles(titles, methods) -> dict[str, str]:
@@ -165,24 +189,6 @@ def wrapped(text, inches) -> str:
     return textwrap.fill(str(text), max(10, int(inches * 72 / 6.4)), break_long_words=True)
 
 
-def plus_minus(pair, digits=3) -> str:
-    """“0.983 ± 0.005” of (mean, sd), “0.983” of (mean,), a number, or where sd is not known; nothing of None."""
-    known = [] if pair is None else [value for value in np.atleast_1d(pair) if np.isfinite(value)]
-    return " ± ".join(f"{value:.{digits}f}" for value in known).replace("-", "−")
-
-
-def signed(value) -> str:
-    return f"{value:+.4f}".replace("-", "−")
-
-
-def percent(share) -> str:
-    return f"{share:.1%}".replace(".0%", "%").replace("%", " %")
-
-
-def counted(n, one, many=None) -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"
-
-
-def counted_range(counts, one) -> str:
-    low, high = min(counts), max(counts)
-    return counted(high, one) if low == high else f"{low} to {high} {one}s"
+def capitalised(text) -> str:
+    """With a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]

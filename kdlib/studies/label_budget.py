@@ -98,7 +98,7 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
     return plots.heat_map(
         mean, "difference in accuracy, KD − FFNN", x="width", y="labelled share",
         y_labels=[percent(fraction) for fraction in mean.index], marks=clear, centre=0.0,
-        marked="a 95 % interval that excludes 0",
+        marked="a 95% interval that excludes 0",
     )  # fmt: skip
 
 
@@ -111,11 +111,11 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
     said, keys = [], []
     for name, title in titles.items():
         runs = widest[widest.method == name].groupby("fraction")["accuracy"].agg(["mean", "min", "max"])
-        colour, dashes = theme.method_look(name, titles)
-        ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=colour, alpha=0.16, linewidth=0)
-        keys += ax.plot(100 * runs.index, runs["mean"], "o", color=colour, linestyle=dashes, label=title)
+        style = theme.method_style(name, titles)
+        ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=style["color"], alpha=0.16, linewidth=0)
+        keys += ax.plot(100 * runs.index, runs["mean"], marker="o", **style, label=title)
         said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {percent(at)}" for at, mean in runs["mean"].items()))
-    theme.logarithmic(ax.xaxis)
+    theme.set_logarithmic(ax.xaxis)
     ax.set(xlabel="labelled share, %", ylabel="accuracy", xticks=[100 * at for at in runs.index])
     ax.grid(axis="y")
     theme.finish(fig, keys)

@@ -177,24 +177,26 @@ def test_one_seed_and_a_lone_method_make_no_interval(tmp_path, monkeypatch):
 
 def test_figures_draw_what_the_slices_hold(points):
     ceilings = {"a_b*": 0.96}
-    line = plots.response(points.slices("temperature"), "temperature", [2, 8, 16, 32], points.titles, ceilings)
+    slices = points.slices("temperature")
+    line = plots.accuracy_by_setting(slices, "temperature", [2, 8, 16, 32], points.titles, ceilings)
     (ax,) = line.figure.axes
     drawn = {round(y, 4) for artist in ax.lines for y in artist.get_ydata()}
     assert {0.9273, 0.9513, 0.9193, 0.92, 0.96} == drawn
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "8", "16", "32"]
     assert "KD: 0.9193 at 16 to 0.9513 at 8" in line.alt
-    far = plots.response(points.slices("temperature"), "temperature", [2, 8, 16], points.titles, {"a_b*": 9.0})
+    far = plots.accuracy_by_setting(slices, "temperature", [2, 8, 16], points.titles, {"a_b*": 9.0})
     assert far.figure.axes[0].get_ylim()[1] < 1 and "9.0000" in far.figure.axes[0].get_title(loc="left")
     both = points.slices("temperature", "hidden")
     x, y = (("temperature", points.swept["temperature"]), ("hidden", points.swept["hidden"]))
-    maps = plots.responses(both, points.best, x, y, points.titles)
+    maps = plots.accuracy_by_two_settings(both, points.best, x, y, points.titles)
     assert "KD on a_b*: from 0.9183 at temperature 16, hidden 8 to 0.9513" in maps.alt
     assert sum("★" in text.get_text() for ax in maps.figure.axes for text in ax.texts) == 2
     many = pd.concat([both.assign(dataset=f"d{i}") for i in range(10)])
-    assert "The first 8 of 10 datasets are drawn." in plots.response(many, "hidden", ["8", "8-4"], TITLES).caption
+    caption = plots.accuracy_by_setting(many, "hidden", ["8", "8-4"], TITLES).caption
+    assert "The first 8 of 10 datasets are drawn." in caption
     for plot in (line, maps):
         assert plot.caption.endswith(".") and plot.alt.endswith(".") and "nan" not in plot.alt
-        assert plot.on_dark() is not plot.figure
+        assert plot.draw_dark() is not plot.figure
 
 
 @pytest.mark.slow
