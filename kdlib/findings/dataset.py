@@ -1,7 +1,8 @@
 """What the results of one dataset say: sentences and tables, so that no number is typed into a notebook's prose.
 
-A sentence says what the numbers say, whichever way they point; a claim that they do not support reads "not
-supported". Leaves out figures (`plots`), the arithmetic (`statistics`) and all datasets together (`summary`).
+A sentence says what the numbers show, in whichever direction they point. `methods` is always a frame of what is
+registered of the methods that ran, as `Experiment.methods` and `Reports.methods` give it. Out of scope: figures
+(`plots`), statistics (`comparison`), and several datasets at once (`summary`).
 """
 
 import numpy as np
@@ -9,132 +10,155 @@ import pandas as pd
 
 from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, WORSE
-from kdlib.evaluation.formatting import counted, difference, percent, signed
-from kdlib.evaluation.results import CEILINGS, reported, select
+from kdlib.evaluation.formatting import counted, decimal, difference, percent, signed
+from kdlib.evaluation.results import BAYES, reported, select
 
-STORY = ("ffnn", "kd_original", "kd_routed", "kd_mean", "kd_gated", "kd_best")  #: the methods that tell it
+AS_PUBLISHED = "as in the original"  #: the label of the replica in an ablation
+EXPLANATIONS = {
+    "domains mixed": "The fixed order of the domains",
+    "best epoch selected": "No model selection on held-out data",
+    "both": "Both together",
+}  #: the original's own, by the label of their fix
 
 
-def comparison(results: pd.DataFrame, methods: pd.DataFrame, baseline: str = "ffnn") -> pd.DataFrame:
-    """Each method that is not told the domain against a baseline, on the reported split.
+def baseline(methods: pd.DataFrame) -> str:
+    """The method that others are compared with: the last that is registered as a baseline."""
+    return methods.index[methods["role"] == "baseline"][-1]
 
-    methods: as written by an experiment (`title`, `told the domain`). Columns: `accuracy`, `sd`, `difference`, `low`,
-    `high` (95 %), `p` (Holm), `verdict`, `gap closed` (share of the way from the baseline to Bayes, NaN if unknown).
+
+def in_summary(methods: pd.DataFrame, *roles: str) -> dict[str, str]:
+    """Titles by name of the methods that the summary shows, of some roles if any are given."""
+    shown = methods["in_summary"] & (methods["role"].isin(roles) if roles else True)
+    return methods.loc[shown, "title"].to_dict()
+
+
+def comparison(results: pd.DataFrame, methods: pd.DataFrame, against: str = "") -> pd.DataFrame:
+    """Each method that does not use the domain against one of them, by default the baseline, on the reported split.
+
+    Columns: `accuracy`, `sd`, `difference`, `low`, `high` (95%), `p` (Holm), `verdict`, `gap closed` (share of the way
+    from `against` to Bayes, NaN where Bayes is not known).
     """
+    against = against or baseline(methods)
     accuracy = select(results, split=reported(results)).pivot(index="seed", columns="method", values="value")
-    told = set(methods.index[methods["told the domain"]])
-    order = [m for m in methods.index if m in accuracy and m not in told and m not in CEILINGS]
-    table = statistics.compare(accuracy[order], baseline).rename(columns={"mean": "difference"})
+    order = [name for name in methods.index[~methods["uses_domain"]] if name in accuracy and name != BAYES]
+    table = statistics.compare(accuracy[order], against).rename(columns={"mean": "difference"})
     mean = accuracy[order].mean()
-    ceiling = accuracy["bayes"].mean() if "bayes" in accuracy else np.nan
+    ceiling = accuracy[BAYES].mean() if BAYES in accuracy else np.nan
     table.insert(0, "accuracy", mean)
     table.insert(1, "sd", accuracy[order].std())
-    table["gap closed"] = [statistics.gap_closed(mean[m], mean[baseline], ceiling) for m in table.index]
+    table["gap closed"] = [statistics.gap_closed(mean[name], mean[against], ceiling) for name in table.index]
     return table
 
 
-def finding(table: pd.DataFrame, titles: dict[str, str], baseline_accuracy: float, ceiling: float | None) -> str:
-    """One dataset in short: what each student is worth beside direct training; table: a `comparison`."""
-    seeds = int(table["seeds"].max())
-    text = f"Over {counted(seeds, 'seed')}, direct training reaches an accuracy of **{baseline_accuracy:.4f}**"
-    text += f"; no classifier that does not see the domain can exceed {ceiling:.4f}" if ceiling else ""
-    students = [name for name in ("kd_original", "kd_routed", "kd_gated", "kd_best") if name in table.index]
-    lines = [f"- *{titles[name]}*: {against(table.loc[name])}." for name in students]
-    return "\n".join([f"{text}.{' Beside it, in pairs:' if lines else ''}\n", *lines]).strip()
+def finding(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """One dataset in short: the baseline's accuracy, and how each of the summary's students compares with it."""
+    table, title = comparison(results, methods), methods["title"]
+    accuracy = select(results, split=reported(results)).groupby("method")["value"]
+    mean, direct = accuracy.mean(), baseline(methods)
+    text = f"Over {counted(accuracy.size()[direct], 'seed')}, *{title[direct]}* reaches an accuracy of "
+    text += f"**{decimal(mean[direct])}**"
+    if BAYES in mean:
+        text += f"; no classifier that does not see the domain can exceed {decimal(mean[BAYES])}"
+    students = [name for name in in_summary(methods, "student") if name in table.index]
+    lines = [f"- *{title[name]}*: {describe(table.loc[name])}." for name in students]
+    return "\n".join([f"{text}.{' Paired differences from it:' if lines else ''}\n", *lines]).strip()
 
 
-CAUSES = {
-    "kernel_direct": "a teacher per domain matters, not only the kind of machine",
-    "kd_kernel_direct": "a teacher per domain matters, also where the one machine has a student",
-    "kd_gated_queries": "the kind of teacher matters, not only that it is asked about more points",
-    "ffnn_noisy": "the teachers' answers matter, not only that there are more points",
-    "kd_ensemble": "it is more than the averaging of networks",
-}  #: what `kd_best` has and a control has not
+def contrasts(results: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
+    """Each student against its controls, which lack one thing that it has; a row per control, in the methods' order.
+
+    Columns: `student`, `isolates` (what a better student shows), `difference` (student less control), `low`, `high`
+    (95%), `verdict` on the student (Holm over its controls).
+    """
+    lacking = methods[methods["control_of"].isin(methods.index) & ~methods["uses_domain"]]
+    tables = []
+    for student, controls in lacking.groupby("control_of", sort=False):
+        family = methods.loc[[student, *controls.index]]
+        table = comparison(results, family, against=student).assign(student=student, isolates=controls["isolates"])
+        table[["difference", "low", "high"]] = -table[["difference", "high", "low"]]
+        table["verdict"] = table["verdict"].replace({WORSE: BETTER, BETTER: WORSE})
+        tables.append(table)
+    columns = ["student", "isolates", "difference", "low", "high", "verdict"]
+    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
-    """What `kd_best`'s gain is due to, from its differences to the controls, which each lack one cause."""
-    table = comparison(results, methods, baseline="kd_best")
-    lines = []
-    for name, cause in CAUSES.items():
-        if name in table.index:
-            row = table.loc[name]
-            holds = "supported" if row["verdict"] == WORSE else "not supported"
-            gain = difference(-row["difference"], -row["high"], -row["low"])
-            lines.append(f"- **{holds}**: {cause}. Against *{methods.loc[name, 'title']}* the student gains {gain}.")
-    return "\n".join(lines)
-
-
-def what_points_show(accuracy: float, points: int) -> str:
-    """How uncertain an accuracy on so many points is, for the chance of which were drawn."""
-    low, high = statistics.sampling_interval(accuracy, points)
-    return (
-        f"{points} points leave an accuracy of {accuracy:.3f} uncertain between {low:.3f} and {high:.3f} "
-        "(95 %, Wilson), whatever the number of seeds: they cannot tell methods apart that differ by less."
+    """What the students' gains are due to: which of the reasons that their controls isolate are supported."""
+    title = methods["title"]
+    return "\n".join(
+        f"- **{'supported' if row['verdict'] == BETTER else 'not supported'}**: {row['isolates']}. "
+        f"*{title[row['student']]}* less *{title[control]}*: {difference(row['difference'], row['low'], row['high'])}."
+        for control, row in contrasts(results, methods).iterrows()
     )
 
 
-def explanations(rungs: pd.DataFrame) -> str:
-    """Whether the original's explanations hold: does mending one alone make up the loss? rungs: as in `ladder.csv`.
+def sampling_error(accuracy: float, points: int) -> str:
+    """How uncertain an accuracy on so many points is, because the points are a sample."""
+    low, high = statistics.sampling_interval(accuracy, points)
+    return (
+        f"An accuracy of {decimal(accuracy, 3)} on {points} points has a 95% sampling interval from {decimal(low, 3)} "
+        f"to {decimal(high, 3)} (Wilson), whatever the number of seeds: smaller differences between methods may be "
+        "specific to these points."
+    )
 
-    Supported: it gains at least half of what mending everything gains, from the ladder's first rung to its last. In
-    part: it gains less, with an interval above zero. With several datasets, each seed's mean over them is judged.
+
+def explanations(ablation: pd.DataFrame) -> str:
+    """Whether the original's explanations hold: does fixing one alone recover the loss? ablation: as in `ablation.csv`.
+
+    Supported: it gains at least half of what fixing every deviation gains. In part: it gains less, with an interval
+    above zero. With several datasets, each seed's mean over them is judged.
     """
-    climbed = rungs[rungs["what"] == "ladder"]
-    mean = climbed.groupby("label", sort=False)["accuracy"].mean()
-    whole = mean.iloc[-1] - mean.iloc[0]
-    tried = rungs[rungs["what"] == "explanation"]
+    steps = ablation[ablation["kind"] == "step"]
+    mean = steps.groupby("label", sort=False)["accuracy"].mean()
+    total = mean.iloc[-1] - mean.iloc[0]
+    tried = ablation[ablation["kind"] == "explanation"]
     tried = tried.groupby(["seed", "label"], sort=False)["accuracy"].mean().unstack("label")
-    said = {
-        "domains mixed": "The fixed order of the domains",
-        "best epoch selected": "No model selection on held-out data",
-        "both": "Both together",
-    }
     lines = [
-        f"In the original's student, mending everything changes the accuracy by {signed(whole)}, over "
-        f"{counted(climbed['seed'].nunique(), 'seed')}{_of_all(rungs)}. Each explanation, mended alone, over "
-        f"{counted(len(tried), 'seed')}:\n"
+        f"Fixing every deviation changes the accuracy of the original's student by {signed(total)}, over "
+        f"{counted(steps['seed'].nunique(), 'seed')}{_mean_of_datasets(ablation)}. The original's explanations, each "
+        f"fixed alone, over {counted(len(tried), 'seed')}:\n"
     ]
-    for label, what in said.items():
-        gain = tried[label] - tried["as in the original"]
+    for label, explanation in EXPLANATIONS.items():
+        gain = tried[label] - tried[AS_PUBLISHED]
         low, high = statistics.interval(gain)
         clear = statistics.p_value(gain) < 1 - statistics.CONFIDENCE_LEVEL and not low <= 0 <= high
         verdict = "not supported"
         if clear and gain.mean() > 0:
-            verdict = "supported" if gain.mean() >= whole / 2 else "supported in part"
+            verdict = "supported" if gain.mean() >= total / 2 else "supported in part"
         lines.append(
-            f"- *{what}*: **{verdict}**, {difference(gain.mean(), low, high)}, "
-            f"from {tried['as in the original'].mean():.4f} to {tried[label].mean():.4f}."
+            f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}, "
+            f"from {decimal(tried[AS_PUBLISHED].mean())} to {decimal(tried[label].mean())}."
         )
     return "\n".join(lines)
 
 
-def ladder(rungs: pd.DataFrame) -> pd.DataFrame:
-    """Each rung for the figure: label, mean, low, high (95 %), seeds, and dataset if there is one."""
-    keys = ["dataset", "label"] if "dataset" in rungs else ["label"]
-    rows = rungs[rungs["what"] == "ladder"].groupby(keys, sort=False)["accuracy"]
+def ablation_steps(ablation: pd.DataFrame) -> pd.DataFrame:
+    """Each step for the figure: label, mean, low, high (95%), seeds, and dataset if there is one."""
+    keys = ["dataset", "label"] if "dataset" in ablation else ["label"]
+    rows = ablation[ablation["kind"] == "step"].groupby(keys, sort=False)["accuracy"]
     low, high = (lambda values, end=end: statistics.interval(values)[end] for end in (0, 1))
     return rows.agg(mean="mean", low=low, high=high, seeds="size").reset_index()
 
 
-def biggest_step(rungs: pd.DataFrame) -> str:
-    """Which mend on the ladder gains most, in a sentence."""
-    mean = rungs[rungs["what"] == "ladder"].groupby("label", sort=False)["accuracy"].mean()
-    steps = mean.diff().iloc[1:]
-    best, whole = steps.idxmax(), mean.iloc[-1] - mean.iloc[0]
-    text = (
-        f"From the original's student ({mean.iloc[0]:.4f}) to the mended one ({mean.iloc[-1]:.4f}), the largest step "
+def largest_step(ablation: pd.DataFrame) -> str:
+    """Which step of the ablation gains most, in a sentence."""
+    mean = ablation[ablation["kind"] == "step"].groupby("label", sort=False)["accuracy"].mean()
+    gains, total = mean.diff().iloc[1:], mean.iloc[-1] - mean.iloc[0]
+    largest = gains.idxmax()
+    share = f", {percent(gains[largest] / total)} of the total" if total > 0 else ""
+    return (
+        f"Fixing every deviation takes the original's student from {decimal(mean.iloc[0])} to "
+        f"{decimal(mean.iloc[-1])}. The largest step of [the ablation](#figure-ablation) is *{largest}*: "
+        f"{signed(gains[largest])}{share}{_mean_of_datasets(ablation)}."
     )
-    text += f"of [the ladder](#figure-ladder) is *{best}*: {signed(steps[best])}"
-    return text + (f", {percent(steps[best] / whole)} of the way" if whole > 0 else "") + f"{_of_all(rungs)}."
 
 
-def _of_all(rungs) -> str:
-    datasets = rungs["dataset"].nunique() if "dataset" in rungs else 1
+def _mean_of_datasets(ablation) -> str:
+    datasets = ablation["dataset"].nunique() if "dataset" in ablation else 1
     return f" (mean of {datasets} datasets)" if datasets > 1 else ""
 
 
-def against(row) -> str:
+def describe(row) -> str:
     """A row of a `comparison` in words: its verdict, difference and interval, and how much of the gap it closes."""
     text = f"**{row['verdict']}**, {difference(row['difference'], row['low'], row['high'])}"
     if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):

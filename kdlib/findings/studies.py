@@ -1,32 +1,33 @@
 """What the slow studies found, over all datasets: tables and sentences for the summary.
 
-Each study writes its numbers beside a dataset's report, in a folder of its notebook's name. Where a study was not
-run, a sentence says so, and a table has no rows. Leaves out what a study says of one dataset: `why`, `draws`, `orders`,
-`search`, `when`, and `claims.controls`, which these functions ask as well.
+Each study writes its numbers beside a dataset's report, in a folder of its notebook's name. Of a study that was not
+run, sentences are empty and tables have no rows. What a study says of one dataset is computed by its own module, or by
+`dataset.contrasts`, which are imported when they are needed, because they import TensorFlow.
 """
 
 import pandas as pd
 
+from kdlib.evaluation.comparison import BETTER
 from kdlib.evaluation.formatting import NO_BREAK, counted, difference, percent, signed
 from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
 
 STUDIES = {
-    "why": ("factorial.csv", "Every combination of the original's suspects, and a map of its unknown settings"),
+    "why": ("factorial.csv", "Every combination of the original's deviations, and a sweep of its unknown settings"),
     "controls": ("results.csv", "What a student's gain is due to"),
     "draws": ("draws.csv", "The comparison on fresh draws of the training data"),
-    "search": ("search_reported.csv", "One search of settings for every method"),
+    "search": ("search_reported.csv", "The same hyperparameter search for every method"),
     "when": ("when.csv", "Fewer labels, and smaller students"),
     "orders": ("orders.csv", "One domain after the other, with and without a term against forgetting"),
-}  #: by the notebook's name: the file that holds its numbers, and what it is about
+}  #: by the notebook's name: the file that holds its numbers, and its subject
 
 
-def there(runs: Reports) -> str:
-    """Which slow studies this report holds, and of how many datasets."""
+def available(runs: Reports) -> str:
+    """Which slow studies this report has, and for how many datasets."""
     counts = {name: len(_found(runs, name)) for name in STUDIES}
     lines = [f"- {STUDIES[name][1]}: {count} of {len(runs.good)} datasets" for name, count in counts.items() if count]
-    return "\n".join(lines) or "This report holds none of the slow studies; `make study` adds them."
+    return "\n".join(lines) or "This report has none of the slow studies; `make study` adds them."
 
 
 def _found(runs, study, file=None) -> dict[str, pd.DataFrame]:
@@ -35,25 +36,25 @@ def _found(runs, study, file=None) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if table is not None and len(table)}
 
 
-def reasons(runs: Reports) -> str:
-    """Verdicts on the original's explanations, and the leading suspects, of each seed's mean over datasets."""
+def explanations(runs: Reports) -> str:
+    """Verdicts on the original's explanations, and the leading factors, of each seed's mean over datasets."""
     tables = _found(runs, "why")
     if not tables:
         return ""
     from kdlib.studies import factorial, factorial_findings
 
     every = pd.concat(tables.values(), ignore_index=True)
-    pooled = every.groupby([*factorial.SUSPECTS, "seed"])["accuracy"].mean().reset_index()
-    said = [factorial_findings.verdict(pooled, suspect) for suspect in factorial.EXPLANATIONS]
-    lines = "\n".join(f"- {sentence}" for sentence in [*said, factorial_findings.leading(pooled)])
-    return f"Means over {counted(len(tables), 'dataset')}, {counted(pooled.seed.nunique(), 'seed')}:\n\n{lines}"
+    mean = every.groupby([*factorial.FACTORS, "seed"])["accuracy"].mean().reset_index()
+    verdicts = [factorial_findings.verdict(mean, factor) for factor in factorial.EXPLANATIONS]
+    lines = "\n".join(f"- {sentence}" for sentence in [*verdicts, factorial_findings.leading_factors(mean)])
+    return f"Means over {counted(len(tables), 'dataset')}, {counted(mean.seed.nunique(), 'seed')}:\n\n{lines}"
 
 
-def one_setting(runs: Reports) -> pd.DataFrame:
+def common_setting(runs: Reports) -> pd.DataFrame:
     """The one setting of T, alpha and epochs that comes nearest to all published accuracies: a row per dataset.
 
-    Nearest is what leaves the smallest of largest distances. Columns: published, reproduced, sd, distance, and the
-    setting: temperature, alpha, epochs.
+    Nearest is the smallest of the largest distances. Columns: published, reproduced, sd, distance, and the setting:
+    temperature, alpha, epochs.
     """
     tables = _found(runs, "why", "map.csv")
     known = {name: table for name, table in tables.items() if table["published"].notna().all()}
@@ -61,83 +62,78 @@ def one_setting(runs: Reports) -> pd.DataFrame:
         return pd.DataFrame()
     keys = ["temperature", "alpha", "epochs"]
     every = pd.concat([table.assign(dataset=name) for name, table in known.items()])
-    at = every.groupby(keys)["distance"].max().idxmin()
-    found = every.set_index(keys).sort_index().loc[[at]].reset_index().set_index("dataset")
-    return found.rename(columns={"mean": "reproduced"})[["published", "reproduced", "sd", "distance", *keys]]
+    nearest = every.groupby(keys)["distance"].max().idxmin()
+    rows = every.set_index(keys).sort_index().loc[[nearest]].reset_index().set_index("dataset")
+    return rows.rename(columns={"mean": "reproduced"})[["published", "reproduced", "sd", "distance", *keys]]
 
 
-def reproduced(runs: Reports) -> str:
+def reproduction(runs: Reports) -> str:
     """Whether one setting reproduces every published accuracy, in a sentence."""
-    table = one_setting(runs)
+    table = common_setting(runs)
     if table.empty:
         return ""
-    from kdlib.studies.factorial_findings import NEAR
+    from kdlib.studies.factorial_findings import MAX_DISTANCE
 
-    first, worst = table.iloc[0], table["distance"].idxmax()
-    holds = "**reproduces**" if table["distance"].max() <= NEAR else "**does not reproduce**"
+    first, farthest = table.iloc[0], table["distance"].idxmax()
+    verdict = "**reproduces**" if table["distance"].max() <= MAX_DISTANCE else "**does not reproduce**"
     return (
-        f"What the original does not tell: of all settings tried, T = {first.temperature:g}, α = {first.alpha:g} and "
-        f"{first.epochs:g} epochs come nearest to its accuracies on all datasets at once. That setting "
-        f"{holds} them all within {NEAR:g}: the farthest is {worst}, {table['distance'].max():.4f} away."
+        f"The original's settings are not known. Of all that were tried, T = {first.temperature:g}, "
+        f"α = {first.alpha:g} and {first.epochs:g} epochs come nearest to its accuracies on all datasets at once. This "
+        f"setting {verdict} them all within {MAX_DISTANCE:g}: the farthest is {farthest}, "
+        f"{table['distance'].max():.4f} away."
     )
 
 
-def controls(runs: Reports) -> pd.DataFrame:
-    """`kd_best` less each control, and whether the cause that the control lacks is shown to matter (rows: causes)."""
+def controls_table(runs: Reports) -> pd.DataFrame:
+    """Each student less its controls, and whether what each control isolates is supported: a column per dataset."""
     columns = {}
     for name, frame in _found(runs, "controls").items():
         methods = runs.study(name, "controls", "methods.csv").set_index("method")
-        table = dataset_findings.comparison(frame.astype({"domain": str}), methods, baseline="kd_best")
+        title = methods["title"]
         columns[name] = {
-            f"{cause} ({methods.loc[control, 'title']})": f"{signed(-row['difference'])} "
-            + ("supported" if row["verdict"] == dataset_findings.WORSE else f"not{NO_BREAK}supported")
-            for control, cause in dataset_findings.CAUSES.items()
-            if control in table.index
-            for row in [table.loc[control]]
+            f"{row['isolates']} ({title[row['student']]} less {title[control]})": f"{signed(row['difference'])} "
+            + ("supported" if row["verdict"] == BETTER else f"not{NO_BREAK}supported")
+            for control, row in dataset_findings.contrasts(frame.astype({"domain": str}), methods).iterrows()
         }
-    return pd.DataFrame(columns).rename_axis("cause")
+    return pd.DataFrame(columns).rename_axis("reason")
 
 
-def draws(runs: Reports) -> pd.DataFrame:
-    """Differences to FFNN over fresh draws of the training data, with verdicts: a row per dataset and method."""
+def resampling_table(runs: Reports) -> pd.DataFrame:
+    """Differences to the baseline over fresh draws of the training data, a row per dataset and method."""
     tables = _found(runs, "draws")
     if not tables:
         return pd.DataFrame()
-    from kdlib.studies import resampled_data as study
+    from kdlib.studies import resampled_data
 
     rows = []
     for name, frame in tables.items():
-        table = study.compare(frame.astype({"domain": str}))
-        numbers = study.numbers(table)
+        table = resampled_data.compare(frame.astype({"domain": str}))
+        numbers = resampled_data.numbers(table)
         intervals = [f"[{signed(row.low)},{NO_BREAK}{signed(row.high)}]" for row in table.itertuples()]
         numbers.insert(numbers.columns.get_loc("difference") + 1, "interval", intervals)
         rows.append(numbers[numbers["over"] == "fresh draws"].drop(columns=["over", "sd"]).assign(dataset=name))
     return pd.concat(rows).reset_index().set_index(["dataset", "method"])
 
 
-def searched(runs: Reports) -> pd.DataFrame:
-    """What the search gains each method, and students over FFNN when both are searched, in percentage points."""
+def search_table(runs: Reports) -> pd.DataFrame:
+    """What the search gains each method, and students over direct training with chosen settings, in points."""
     tables = _found(runs, "search")
     if not tables:
         return pd.DataFrame()
-    from kdlib.studies import hyperparameter_search
+    from kdlib.studies import hyperparameter_search as search
 
     columns = {}
     for name, frame in tables.items():
-        rows = {
-            f"{title}: chosen less study's own": row for title, row in hyperparameter_search.gains(frame).iterrows()
-        }
-        rows |= {
-            f"{title} less FFNN, both chosen": row for title, row in hyperparameter_search.students(frame).iterrows()
-        }
+        rows = {f"{title}: chosen less default": row for title, row in search.gains(frame).iterrows()}
+        rows |= {f"{title} less direct training, both chosen": row for title, row in search.students(frame).iterrows()}
         columns[name] = {
-            label: difference(*(100 * row[hyperparameter_search.FOUND]), digits=2) for label, row in rows.items()
+            label: difference(*(100 * row[["mean", "low", "high"]]), digits=2) for label, row in rows.items()
         }
     return pd.DataFrame(columns).rename_axis("difference")
 
 
-def helped(runs: Reports) -> pd.DataFrame:
-    """Where `kd_best` is ahead of FFNN, of all shares of labels and widths: a row per dataset."""
+def label_budget_table(runs: Reports) -> pd.DataFrame:
+    """Where the student is ahead of direct training, of all shares of labels and widths: a row per dataset."""
     tables = _found(runs, "when")
     if not tables:
         return pd.DataFrame()
@@ -145,12 +141,12 @@ def helped(runs: Reports) -> pd.DataFrame:
 
     rows = {}
     for name, frame in tables.items():
-        found = label_budget.differences(frame)
-        gain, clear = found["mean"].unstack(), found[found["clear"]]["mean"]
+        differences = label_budget.differences(frame)
+        gain, clear = differences["mean"].unstack(), differences[differences["clear"]]["mean"]
         shares, widths = gain.mean(axis=1), gain.mean(axis=0)
         rows[name] = {
-            "clearly ahead": f"{(clear > 0).sum()} of {len(found)}",
-            "clearly behind": f"{(clear < 0).sum()} of {len(found)}",
+            "clearly ahead": f"{(clear > 0).sum()} of {len(differences)}",
+            "clearly behind": f"{(clear < 0).sum()} of {len(differences)}",
             f"gain with {percent(shares.index[0])} of the labels": signed(shares.iloc[0]),
             "with all labels": signed(shares.iloc[-1]),
             f"at width {widths.index[0]}": signed(widths.iloc[0]),
@@ -159,19 +155,18 @@ def helped(runs: Reports) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 
 
-def passed(runs: Reports) -> pd.DataFrame:
+def sequential_table(runs: Reports) -> pd.DataFrame:
     """Accuracy at the end of one pass over the domains, mean of all orders and seeds: a row per dataset."""
     tables = _found(runs, "orders")
     if not tables:
         return pd.DataFrame()
     from kdlib.studies import sequential_domains
 
-    rows = {}
+    rows, mixed = {}, f"All domains mixed ({summary.baseline(runs)})"
     for name, frame in tables.items():
         last = frame[(frame.phase == frame.phase.max()) & (frame.domain.astype(str) == "all")]
         means = last.groupby("method")["value"].mean()
-        direct = summary.accuracies(runs)[name]["ffnn"][0]
-        rows[name] = {"all domains mixed (FFNN)": direct} | {
-            t: means[m] for m, t in sequential_domains.TITLES.items() if m in means
-        }
+        direct, _ = summary.accuracies(runs)[name][dataset_findings.baseline(runs.methods(name))]
+        titles = sequential_domains.TITLES
+        rows[name] = {mixed: direct} | {title: means[method] for method, title in titles.items() if method in means}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")

@@ -20,8 +20,9 @@ from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
 
-REGISTERED = ["title", "role", "section", "in_summary", "uses_domain", "control_of", "isolates"]
+REGISTERED = ["title", "description", "role", "section", "in_summary", "uses_domain", "control_of", "isolates"]
 COSTS = ["updates", "teacher_updates", "queries"]
+OUTCOMES = [*COSTS, "choice"]
 
 
 def data_path(dataset: str) -> Path:
@@ -205,15 +206,16 @@ class Experiment:
     def methods(self) -> pd.DataFrame:
         """What is registered of each method that ran, and what it cost per seed, of the student and of its teachers."""
         rows = {
-            name: [getattr(method, column) for column in REGISTERED] + [getattr(self.trained[name], c) for c in COSTS]
+            name: [getattr(method, column) for column in REGISTERED]
+            + [getattr(self.trained[name], c) for c in OUTCOMES]
             for name, method in self.ran().items()
         }
-        return pd.DataFrame.from_dict(rows, orient="index", columns=[*REGISTERED, *COSTS]).rename_axis("method")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=[*REGISTERED, *OUTCOMES]).rename_axis("method")
 
     def costs(self) -> pd.DataFrame:
         """Updates of each student and of its teachers, and queries, per seed, by title."""
         table = self.methods.set_index("title")[COSTS].rename_axis("method")
-        return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers"})
+        return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers or search"})
 
     def write(self, output) -> str:
         """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so."""
