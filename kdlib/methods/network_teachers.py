@@ -98,7 +98,10 @@ def teachers(problem: Problem) -> Trained:
     return Trained(log_probabilities, fits, teacher_updates(problem))
 
 
-@method("KD, routed", section="routed", in_summary=True)
+@method(
+    "KD, routed", section="routed", in_summary=True, control_of="kd_gated",
+    isolates="all teachers, weighted by P(k | x), teach a point better than its own domain's alone",
+)  # fmt: skip
 def kd_routed(problem: Problem) -> Student:
     """Each sample is taught by its own domain's teacher; logits, T², mixed batches."""
 
@@ -108,7 +111,10 @@ def kd_routed(problem: Problem) -> Student:
     return student_of_teachers(problem, "kd_routed", target, agreement=False)
 
 
-@method("KD, mean of probabilities", section="averaged", in_summary=True, needs_multiple_domains=True)
+@method(
+    "KD, mean of probabilities", section="averaged", in_summary=True, needs_multiple_domains=True,
+    control_of="kd_gated", isolates="the weights P(k | x) matter, not only that all teachers are asked",
+)  # fmt: skip
 def kd_mean(problem: Problem) -> Student:
     """Taught by the plain mean of the teachers' probabilities, as if each knew all domains (You et al. 2017)."""
 
