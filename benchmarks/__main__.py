@@ -8,18 +8,18 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks import growth, page, scale, study, training
+from benchmarks import growth, page, report, scale, training
 from kdlib.report import manifest
 
-#: of the full run and of the quick one, which only shows that everything works
-FULL = {"training": {}, "growth": {}, "study": {}, "scale": {}}
+#: arguments of each part's `table` in the full run, and in the quick one, which only shows that everything works
+FULL = {"training": {}, "growth": {}, "report": {}, "scale": {}}
 QUICK = {
     "training": {"rounds": 1, "seconds": 0.05},
     "growth": {"rounds": 1, "seconds": 0.02, "members": (2,), "samples": (480,), "widths": (16,)},
-    "study": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
-    "scale": {"cases": ((2, 1), (3, 2)), "simulated": ((8, 0.2),), "workers": 4, "study": False},
+    "report": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
+    "scale": {"cases": ((2, 1), (3, 2)), "simulated": ((8, 0.2),), "workers": 4, "experiment": False},
 }
-PARTS = {"training": training.table, "growth": growth.table, "study": study.table, "scale": scale.table}
+PARTS = {"training": training.table, "growth": growth.table, "report": report.table, "scale": scale.table}
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
 
 
@@ -27,9 +27,11 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or page (default: all)")
     parser.add_argument("--out", type=Path, default=page.HERE, metavar="FOLDER", help="for results/ and README.md")
-    parser.add_argument("--quick", action="store_true", help="a run that shows that all works, and measures nothing")
-    parser.add_argument("--only", nargs="+", metavar="MODULE", help="of training: only ways of these benchmarks/peers/")
-    parser.add_argument("--epochs", type=int, metavar="N", help=f"of study: epochs of its reports ({study.EPOCHS})")
+    parser.add_argument("--quick", action="store_true", help="runs everything on a small budget, and measures nothing")
+    parser.add_argument(
+        "--only", nargs="+", metavar="MODULE", help="of training: only the ways of these benchmarks/peers/"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help=f"of report: epochs of each training ({report.EPOCHS})")
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - PARTS.keys() - {"page"}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join([*PARTS, 'page'])}")
@@ -41,7 +43,7 @@ def main(arguments=None) -> None:
         save = partial(_save, path=results / f"{part}.csv")
         if part == "training":
             settings = settings | {"ways": _ways(given.only, given.quick)}
-        if part == "study":
+        if part == "report":
             settings = settings | {"save": save} | ({"epochs": given.epochs} if given.epochs else {})
         table = PARTS[part](**settings, say=_say)
         save(table)
@@ -64,7 +66,7 @@ def _save(table, path) -> None:
 
 
 def _machine() -> dict:
-    """Where it was measured; the versions are those of what was compared."""
+    """The machine, and the versions of what was compared."""
     record = manifest.environment()
     versions = {}
     for package in PACKAGES:

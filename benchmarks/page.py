@@ -27,11 +27,12 @@ def write(out: Path) -> None:
             text = _put(text, "training", _markdown(training_rows(tables["training"])))
         if "growth" in tables:
             growth(tables["growth"]).savefig(results / "growth.png", dpi=160)
-        if "study" in tables:
-            text = _put(text, "study", _markdown(study_rows(tables["study"])) + "\n\n" + speed_up(tables["study"]))
+        if "report" in tables:
+            table = tables["report"]
+            text = _put(text, "report", _markdown(report_rows(table)) + "\n\n" + speed_up(table))
         if "scale" in tables:
             table = tables["scale"]
-            text = _put(text, "scale", _markdown(scale_rows(table)) + "\n\n" + scale_says(scale.limits(table), table))
+            text = _put(text, "scale", _markdown(scale_rows(table)) + "\n\n" + scale_sentences(table))
     if (results / "machine.json").exists():
         text = _put(text, "machine", machine(json.loads((results / "machine.json").read_text(encoding="utf-8"))))
     (out / "README.md").write_text(text, encoding="utf-8")
@@ -71,13 +72,13 @@ def training_rows(table: pd.DataFrame) -> pd.DataFrame:
                 for low, high in zip(table.ms_lowest, table.ms_highest, strict=True)
             ],
             "ratio to ours": table.ratio_to_ours.map(lambda ratio: _digits(ratio, 3)),
-            "getting ready, s": table.warm_up_seconds.map(lambda s: f"{s:.1f}").where(table.how != LIMIT, ""),
+            "set-up, s": table.set_up_seconds.map(lambda s: f"{s:.1f}").where(table.how != LIMIT, ""),
         }
     )
 
 
-def study_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The study table for people."""
+def report_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of whole reports for people."""
     return pd.DataFrame(
         {
             "datasets": table.datasets,
@@ -93,7 +94,7 @@ def study_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def speed_up(table: pd.DataFrame) -> str:
-    """What more jobs save, in a sentence."""
+    """How much faster more jobs make a report, in a sentence."""
     every = table[table.datasets == table.datasets.max()].set_index("jobs")
     first, last = every.index.min(), every.index.max()
     if first == last:
@@ -119,19 +120,20 @@ def scale_rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def scale_says(found: dict, table: pd.DataFrame) -> str:
-    """What the model comes to, and how well it tells the simulated rows, in sentences."""
-    most, checks = 1000 / found["driver_ms"], []
+def scale_sentences(table: pd.DataFrame) -> str:
+    """What the model predicts, for the simulated rows as well, in sentences."""
+    found, checks = scale.limits(table), []
+    most = 1000 / found["driver_ms"]
     for row in table[table.template == "simulated"].itertuples():
-        told = _digits(min(row.workers / row.run_seconds, most))
-        checks.append(f"{told} with runs of {row.run_seconds:.3g} s ({_digits(row.tasks_per_second)} simulated)")
+        predicted = _digits(min(row.workers / row.run_seconds, most))
+        checks.append(f"{predicted} with runs of {row.run_seconds:.3g} s ({_digits(row.tasks_per_second)} simulated)")
     return (
-        f"A run takes {found['driver_ms']:.0f} ms of the driver, so that it is through with {_digits(most)} runs a "
+        f"A run takes {found['driver_ms']:.0f} ms of the driver's CPU, so that it handles {_digits(most)} runs a "
         f"second at most. Runs a second by the model: {', '.join(checks)}. A hundred workers are kept busy by runs of "
         f"{found['run_seconds']:.0f} s and more; with shorter ones the driver saturates first. Ten thousand datasets "
-        f"take {found['driver_hours']:.1f} hours of it. Its memory is what they exhaust first: "
-        f"{found['dataset_mib']:.1f} MiB for each, {_digits(found['driver_gib'])} GiB for all, when the summary's run "
-        "takes all results along."
+        f"take {found['driver_hours']:.1f} hours of it. Memory runs out first: the driver needs "
+        f"{found['dataset_mib']:.1f} MiB for each dataset, {_digits(found['driver_gib'])} GiB for all, when it sends "
+        "their results to the run of the summary."
     )
 
 

@@ -1,9 +1,8 @@
 """What a whole report takes: seconds and memory by seeds, and what a second job saves.
 
-A report is made as `make report` makes it, from an empty folder. Seconds are those of a clock on the wall, from
-start to end. Memory is the most that any one of the report's processes held: the kernel of a dataset. What the
-rest of the machine did meanwhile is noted as `busy_elsewhere`, in cores: above a few hundredths, seconds are not to
-be trusted.
+A report is made as `make report` makes it, from an empty folder. Seconds are wall-clock time from start to end. Memory
+is the peak of the one process that took most, which is the kernel of a dataset. `busy_elsewhere` is the number of cores
+that other processes kept busy meanwhile: above a few hundredths, the seconds are not to be trusted.
 """
 
 import shutil
@@ -19,12 +18,12 @@ import psutil
 DATA = Path(__file__).resolve().parent.parent / "data"
 ONE = "data_d1.0.pkl"
 SEEDS = (1, 10, 30, 100)
-EPOCHS = 60  #: of 300: a report of all epochs on a hundred seeds takes too long to be measured often
+EPOCHS = 60  #: of 300, so that a hundred seeds can be measured in minutes
 COLUMNS = ["datasets", "seeds", "epochs", "jobs", "seconds", "cpu_seconds", "peak_mib", "busy_elsewhere"]
 
 
 def table(seeds=SEEDS, jobs_seeds: int = 10, jobs=(1, 2), epochs: int = EPOCHS, say=print, save=None):
-    """The table of results/study.csv: one dataset by seeds, then all four by jobs; `save` gets it after each report."""
+    """The table of results/report.csv: one dataset by seeds, then all by jobs; `save` gets it after each report."""
     cases = [((ONE,), count, 1) for count in seeds]
     names = tuple(sorted(path.name for path in DATA.glob("*.pkl")))
     cases += [(names, jobs_seeds, count) for count in jobs]
@@ -47,13 +46,13 @@ def _report(datasets, seeds, epochs, jobs) -> tuple[float, float, float, float]:
         command = [sys.executable, "-m", "kdlib.report", "run", f"--data={data}", f"--out={out}", f"--seeds={seeds}"]
         command += [f"--epochs={epochs}", f"--jobs={jobs}"]
         with log.open("w") as file:
-            begin, busy = time.monotonic(), _busy()
+            begin, busy = time.monotonic(), busy_seconds()
             process = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT)
             cpu, peak = _watch(process)
             seconds = time.monotonic() - begin
         if process.returncode:
             raise SystemExit(f"the report failed:\n{log.read_text()}")
-        return seconds, cpu, peak, max(0.0, (_busy() - busy - cpu) / seconds)
+        return seconds, cpu, peak, max(0.0, (busy_seconds() - busy - cpu) / seconds)
 
 
 def _watch(process) -> tuple[float, float]:
@@ -65,7 +64,7 @@ def _watch(process) -> tuple[float, float]:
                 with each.oneshot():
                     times = each.cpu_times()
                     cpu[each.pid, each.create_time()] = times.user + times.system
-                peak = max(peak, _peak(each))
+                peak = max(peak, peak_memory(each))
             except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
                 continue
         time.sleep(0.3)
@@ -79,8 +78,8 @@ def _family(process):
         return []
 
 
-def _peak(process) -> float:
-    """The most memory (resident) that a process has held, in MiB; where the system keeps no record, what it holds."""
+def peak_memory(process) -> float:
+    """The most resident memory that a process has held, in MiB; what it holds now where the system keeps no record."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
@@ -88,7 +87,7 @@ def _peak(process) -> float:
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
-def _busy() -> float:
-    """CPU seconds that the whole machine has worked."""
+def busy_seconds() -> float:
+    """CPU seconds that all processes of the machine have taken."""
     times = psutil.cpu_times()
     return sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)

@@ -1,9 +1,9 @@
 """What many datasets cost beside their kernels: reports on hundreds of tiny ones, by worker processes.
 
 Reports are made as `make report` makes them, on its own cluster. The tiny template does next to nothing, so that what
-is measured is the kernel's start and the driver. The study's own template, at two seeds and two epochs, gives a real
-page. A hundred workers are simulated: Dask and publishing are real, a run only waits and brings back what the study's
-did, its page too. Each figure is of the time between the first results and the last, so that no start-up is in it.
+is measured is the kernel's start and the driver. The experiment's own template, at two seeds and two epochs, gives a
+real page. A hundred workers are simulated: Dask and publishing are real; a run waits, and returns what one of the
+experiment's left, with its page. Each figure is of the time between the first results and the last, without start-up.
 """
 
 import os
@@ -27,16 +27,17 @@ import psutil
 from distributed import Client, LocalCluster
 from nbformat.v4 import new_code_cell, new_notebook
 
-from benchmarks.study import DATA, _busy, _peak
+from benchmarks.report import DATA, busy_seconds, peak_memory
 from kdlib.data.dataset import save
-from kdlib.report import manifest, pipeline, plan, progress
+from kdlib.report import manifest, pipeline, progress
 from kdlib.report.cluster import client as client_module
 from kdlib.report.cluster import queue
 from kdlib.report.execution.run_notebook import Job, Outcome
+from kdlib.report.request import Request
 from kdlib.settings import Settings
 
 CASES = ((30, 2), (300, 1), (300, 2), *(((300, 4),) if (os.cpu_count() or 1) >= 4 else ()))  #: datasets, workers
-SIMULATED = ((300, 30.0), (400, 2.0))  #: runs of so many seconds: the driver keeps up with the first, not the second
+SIMULATED = ((300, 30.0), (400, 2.0))  #: runs, and seconds of each: the driver keeps up with the first, not the second
 WORKERS, PROCESSES = 100, 4  #: simulated, and what they are threads of
 TWO = "data_d0.5.pkl", "data_d1.0.pkl"
 COLUMNS = ["template", "datasets", "workers", "run_seconds", "tasks_per_second", "overhead_ms", "driver_cpu_ms",
@@ -49,8 +50,8 @@ sums = {"results.csv": hashlib.sha256(content).hexdigest()}
 _ = (folder / "checksums.json").write_text(json.dumps({"files": sums}))"""
 
 
-def table(cases=CASES, simulated=SIMULATED, workers: int = WORKERS, study: bool = True, say=print) -> pd.DataFrame:
-    """The table of results/scale.csv: a row per report; without `study`, what is brought back is a tiny run."""
+def table(cases=CASES, simulated=SIMULATED, workers: int = WORKERS, experiment: bool = True, say=print) -> pd.DataFrame:
+    """The table of results/scale.csv: a row per report. `experiment`: simulated runs leave what a real one did."""
     rows = []
     with TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -59,11 +60,11 @@ def table(cases=CASES, simulated=SIMULATED, workers: int = WORKERS, study: bool 
             place = _tiny(folder / f"{datasets}-{jobs}", datasets)
             rows.append(("tiny", datasets, jobs, *_report(place, jobs, f"--notebooks={place / 'notebooks'}")))
             recorded = place / "out" / "tiny-0"
-        if study:
-            say("a report on two datasets, the study's own template, 2 seeds, 2 epochs")
-            place = folder / "study"
+        if experiment:
+            say("a report on two datasets, the experiment's own template, 2 seeds, 2 epochs")
+            place = folder / "experiment"
             shutil.copytree(DATA, place / "data", ignore=lambda _, names: {*names} - {*TWO})
-            rows.append(("study", 2, 1, *_report(place, 1)))
+            rows.append(("experiment", 2, 1, *_report(place, 1)))
             recorded = place / "out" / Path(TWO[0]).stem
         for runs, seconds in simulated:
             say(f"{runs} runs of {seconds:g} s, {workers} at a time, simulated")
@@ -94,10 +95,10 @@ class Ends:
     def __init__(self, driver: psutil.Process):
         self.driver, self.at, self.peak = driver, [], 0.0
 
-    def note(self, name: str):
+    def record(self, name: str):
         times = self.driver.cpu_times()
         self.at.append((name, time.monotonic(), times.user + times.system))
-        self.peak = _peak(self.driver)
+        self.peak = peak_memory(self.driver)
 
     def figures(self, out: Path, workers: int) -> tuple[float, float, float, float, float]:
         """Once every worker has done a run: seconds of a run, runs a second, ms of overhead and of CPU, peak memory."""
@@ -111,30 +112,30 @@ class Ends:
 def _report(folder: Path, jobs: int, *options: str) -> tuple:
     command = [sys.executable, "-u", "-m", "kdlib.report", "run", "--draft", "--seeds=2", "--epochs=2"]
     command += [f"--jobs={jobs}", f"--data={folder / 'data'}", f"--out={folder / 'out'}", *options]
-    begin, busy, used = time.monotonic(), _busy(), os.times()
+    begin, busy, used = time.monotonic(), busy_seconds(), os.times()
     with psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
         ends, said = Ends(driver), []
         for line in driver.stdout:
             said.append(line)
             if found := re.match(r"(?!summary)(.*): ok after", line):
-                ends.note(found[1])
+                ends.record(found[1])
     if driver.returncode:
         raise SystemExit(f"the report failed:\n{''.join(said)}")
-    used = sum(np.subtract(os.times(), used)[2:4])  # of all that it started
-    elsewhere = max(0.0, (_busy() - busy - used) / (time.monotonic() - begin))
+    used = sum(np.subtract(os.times(), used)[2:4])  # of the driver and all that it started
+    elsewhere = max(0.0, (busy_seconds() - busy - used) / (time.monotonic() - begin))
     return *ends.figures(folder / "out", jobs), elsewhere
 
 
 def _simulation(folder: Path, workers: int, seconds: float, recorded: Path) -> tuple:
-    """A report whose driver is this process; its workers wait so long, then bring back what a run had `recorded`."""
+    """A report whose driver is this process; its workers wait, then return what a run left in the folder `recorded`."""
     ends = Ends(psutil.Process())
 
-    class Display(progress.Lines):
-        def ended(self, name, *_):
-            ends.note(name)
-
-        def say(self, _):
+    class Display(progress.LogDisplay):
+        def log(self, _):
             pass
+
+        def finish(self, name, *_):
+            ends.record(name)
 
     @contextmanager
     def many_workers(*_):
@@ -144,18 +145,18 @@ def _simulation(folder: Path, workers: int, seconds: float, recorded: Path) -> t
             "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
         }
         threads = {"n_workers": PROCESSES, "threads_per_worker": workers // PROCESSES, "memory_limit": 0}
-        with dask.config.set(client_module.DASK), LocalCluster(**host, **threads, silence_logs=50) as cluster:
+        with dask.config.set(client_module.DASK_SETTINGS), LocalCluster(**host, **threads, silence_logs=50) as cluster:
             with Client(cluster, set_as_default=False) as client:
                 yield client
 
-    request = plan.Request(folder / "data", folder / "out", folder / "notebooks")
+    request = Request(folder / "data", folder / "out", folder / "notebooks")
     task = partial(_recorded, seconds, recorded)
     with (
-        mock.patch.object(queue, "_on_worker", task),
-        mock.patch.object(client_module, "engine", many_workers),
-        mock.patch.object(pipeline._Press, "refresh"),  # the recorded page was made with another command
+        mock.patch.object(queue, "_execute_on_worker", task),
+        mock.patch.object(client_module, "open_client", many_workers),
+        mock.patch.object(pipeline.ReportRunner, "refresh_page"),  # the recorded page was made with another command
     ):
-        pipeline.report(request, lambda: Display(None))
+        pipeline.update_report(request, lambda: Display(None))
     del ends.at[-1]  # the summary
     return *ends.figures(folder / "out", workers), np.nan
 

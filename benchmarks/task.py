@@ -14,7 +14,7 @@ RATE, TEMPERATURE, ALPHA = 1e-3, 4.0, 0.5
 
 
 def data(samples: int = SAMPLES):
-    """Points (n, 2) float32, labels (n,) int32 and domains (n,), sorted by domain as in the study."""
+    """Points (n, 2) float32, labels (n,) int32 and domains (n,), sorted by domain as in data/."""
     x = np.random.default_rng(0).normal(size=(samples, FEATURES)).astype(np.float32)
     y = (np.square(x).sum(axis=1) > 2 * np.log(2)).astype(np.int32)  # half of the points are in the disc
     return x, y, np.arange(samples) * DOMAINS // samples

@@ -2,7 +2,7 @@
 
 All ways take turns for several rounds, and a way's figure is the median of its rounds: a machine that slows
 down slows all. The clock is the process's CPU time, on one core and with one thread, so that other processes are
-not counted. Not counted either, but noted: getting ready (compilation).
+not counted. Set-up, which compiles, is not counted either, and is given beside it.
 """
 
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from benchmarks.worker import LeftOut, Worker
+from benchmarks.worker import NotInstalled, Worker
 
 OURS = "kdlib"  #: at 30 members it is what ratios are relative to
 LIMIT = "limit: matrix products at sgemm peak"
@@ -30,7 +30,7 @@ class Way:
     function: str
     members: int = 1
     options: dict = field(default_factory=dict)
-    quick: dict | None = field(default_factory=dict)  #: more options of a run that measures nothing; None: not in it
+    quick: dict | None = field(default_factory=dict)  #: options to add in the quick run; None: not in that run
 
 
 WAYS = (
@@ -53,40 +53,40 @@ WAYS = (
 
 
 def measure(ways, rounds: int, seconds: float, say=print) -> tuple[np.ndarray, list, list]:
-    """Times ways in turn: CPU milliseconds per model-epoch (way, round), warm-up seconds, and the ways there are."""
+    """Times ways in turn: CPU milliseconds per model-epoch (way, round), set-up seconds, and the installed ways."""
     with ExitStack() as stack:
         workers = {module: stack.enter_context(Worker(module)) for module in dict.fromkeys(w.module for w in ways)}
-        missing, there, warm_up = set(), [], []
+        missing, installed, set_up = set(), [], []
         for way in ways:
             if way.module in missing:
                 continue
             try:
-                warm_up.append(workers[way.module].prepare(way.function, way.options))
-                there.append(way)
-            except LeftOut as error:
+                set_up.append(workers[way.module].prepare(way.function, way.options))
+                installed.append(way)
+            except NotInstalled as error:
                 missing.add(way.module)
                 say(f"left out: {error}; {HOW_TO_GET.get(str(error), 'it is not installed')}")
-        times = np.empty((len(there), rounds))
+        times = np.empty((len(installed), rounds))
         for i in range(rounds):
             say(f"round {i + 1} of {rounds}")
-            for j, way in enumerate(there):
+            for j, way in enumerate(installed):
                 times[j, i] = workers[way.module].measure(way.function, way.options, seconds) * 1000 / way.members
-    return times, warm_up, there
+    return times, set_up, installed
 
 
 def table(rounds: int = 7, seconds: float = 0.6, ways=WAYS, say=print) -> pd.DataFrame:
     """The table of results/training.csv."""
-    times, warm_up, there = measure(ways, rounds, seconds, say)
+    times, set_up, installed = measure(ways, rounds, seconds, say)
     median = np.median(times, axis=1)
-    reference = next(ms for ms, way in zip(median, there, strict=True) if (way.how, way.members) == (OURS, 30))
+    reference = next(ms for ms, way in zip(median, installed, strict=True) if (way.how, way.members) == (OURS, 30))
     return pd.DataFrame(
         {
-            "how": [way.how for way in there],
-            "members": [way.members for way in there],
+            "how": [way.how for way in installed],
+            "members": [way.members for way in installed],
             "ms_per_model_epoch": median,
             "ratio_to_ours": median / reference,
             "ms_lowest": times.min(axis=1),
             "ms_highest": times.max(axis=1),
-            "warm_up_seconds": warm_up,
+            "set_up_seconds": set_up,
         }
     )

@@ -10,10 +10,10 @@ import sys
 import time
 import traceback
 
-_ready: dict = {}  #: in the process: what was prepared, and its seconds per epoch at the last run
+_ready: dict = {}  #: in the process: the prepared ways, each with its seconds per epoch at the last run
 
 
-class LeftOut(Exception):
+class NotInstalled(Exception):
     """A way of training that this environment lacks; the message names the package."""
 
 
@@ -42,7 +42,7 @@ class Worker:
         self.process.join()
 
     def prepare(self, function: str, options: dict) -> float:
-        """Gets a way ready, compiled and warm; returns the CPU seconds that took, the import left out."""
+        """Prepares and compiles a way; returns the CPU seconds that this took, without the import."""
         return self._ask("prepare", function, options)
 
     def measure(self, function: str, options: dict, seconds: float) -> float:
@@ -56,7 +56,7 @@ class Worker:
         except (EOFError, OSError) as error:
             raise SystemExit(f"the process of {self.module} has ended; was it killed, or is memory short?") from error
         if kind == "missing":
-            raise LeftOut(answer)
+            raise NotInstalled(answer)
         if kind == "failed":
             raise SystemExit(f"{self.module} failed:\n{answer}")
         return answer
@@ -66,7 +66,7 @@ def _serve(module, pipe):
     """Answers requests, in the process, until it is ended."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    sys.stdout = sys.stderr  # what a framework has to say is not the table
+    sys.stdout = sys.stderr  # frameworks print what is no part of the table
     while True:
         what, *arguments = pipe.recv()
         try:
@@ -82,9 +82,9 @@ def _prepare(module, function, options):
     start = time.process_time()
     run = prepare(**options)
     run(1)
-    warm_up = time.process_time() - start
+    set_up = time.process_time() - start
     _ready[_key(function, options)] = run, _timed(run, 1)
-    return warm_up
+    return set_up
 
 
 def _measure(module, function, options, seconds):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import growth, page, scale, study, task, training
+from benchmarks import growth, page, report, scale, task, training
 from benchmarks.peers import ours
 from benchmarks.worker import Worker
 
@@ -77,28 +77,28 @@ def test_the_model_of_many_datasets():
 
 def test_a_way_that_is_not_installed_is_left_out():
     said = []
-    absent = training.Way("nobody's", "no_such_peer", "run")
+    absent = training.Way("absent", "no_such_peer", "run")
     here = training.Way("sgemm", "machine", "sgemm")
-    times, _, there = training.measure([absent, here], 1, 0.01, said.append)
-    assert there == [here] and times.shape == (1, 1)
+    times, _, installed = training.measure([absent, here], 1, 0.01, said.append)
+    assert installed == [here] and times.shape == (1, 1)
     assert [line for line in said if "no_such_peer" in line]
 
 
-def test_a_process_that_ends_or_fails_is_told():
+def test_a_process_that_ends_or_fails_is_an_error():
     with Worker("machine") as worker, pytest.raises(SystemExit, match=r"machine failed:(.|\n)*TypeError"):
         worker.prepare("sgemm", {"nonsense": 1})
     with pytest.raises(SystemExit, match="process of machine has ended"):
         worker.prepare("sgemm", {})
 
 
-def test_the_study_is_saved_report_by_report(monkeypatch):
+def test_reports_are_saved_one_by_one(monkeypatch):
     asked, saved = [], []
-    monkeypatch.setattr(study, "_report", lambda *case: asked.append(case) or (60.0 / case[-1], 50.0, 900.0, 0.0))
-    table = study.table(seeds=(1, 10), jobs_seeds=5, epochs=7, say=str, save=saved.append)
+    monkeypatch.setattr(report, "_report", lambda *case: asked.append(case) or (60.0 / case[-1], 50.0, 900.0, 0.0))
+    table = report.table(seeds=(1, 10), jobs_seeds=5, epochs=7, say=str, save=saved.append)
     every = tuple(sorted(path.name for path in (ROOT / "data").glob("*.pkl")))
-    assert asked == [((study.ONE,), 1, 7, 1), ((study.ONE,), 10, 7, 1), (every, 5, 7, 1), (every, 5, 7, 2)]
+    assert asked == [((report.ONE,), 1, 7, 1), ((report.ONE,), 10, 7, 1), (every, 5, 7, 1), (every, 5, 7, 2)]
     assert [len(part) for part in saved] == [1, 2, 3, 4]
-    assert list(table.columns) == study.COLUMNS
+    assert list(table.columns) == report.COLUMNS
     assert "2 jobs instead of 1" in page.speed_up(table) and "2.00 times" in page.speed_up(table)
     assert "not measured" in page.speed_up(table[:2])
 

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: what a student of the subject would write, and the original's way."""
+"""Keras on TensorFlow: the usual ways, and the original's."""
 
 import keras
 import tensorflow as tf
@@ -43,7 +43,7 @@ def _fit(model, x, y):
 def original(share: int = 1):
     """The original's loop: domain after domain, batch after batch, all three teachers asked for each; nothing compiled.
 
-    share: of each domain's batches only one in `share` is trained, to come to an end sooner.
+    share: of each domain's batches only one in `share` is trained, which saves time.
     """
     x, y, d = task.data()
     labels = keras.ops.one_hot(y, task.CLASSES)

@@ -1,19 +1,20 @@
-"""kdlib's population training, through the same call that every method of the study makes."""
+"""kdlib's population training, through the same call that every method makes."""
 
 import numpy as np
 
 from benchmarks import task
 from kdlib.methods.targets import soften
-from kdlib.training import batches
-from kdlib.training.loop import fit
+from kdlib.training import loop
+from kdlib.training.batches import Shuffled
 from kdlib.training.losses import cross_entropy, distillation
 from kdlib.training.networks import Architecture, initial_weights
+from kdlib.training.plan import TrainingPlan
 
 
 def population(members: int = 30, samples: int = task.SAMPLES, hidden=task.HIDDEN, distil: bool = False):
     """Networks trained side by side; with `distil` each from its own teacher's soft targets."""
     x, y, _ = task.data(samples)
-    rows, seeds, steps = np.arange(samples), range(members), samples // task.BATCH
+    rows, seeds, steps = np.arange(samples), tuple(range(members)), samples // task.BATCH
     weights = initial_weights(Architecture(task.FEATURES, tuple(hidden), (task.CLASSES,)), seeds)
     targets, loss, settings = (np.eye(task.CLASSES)[y],), cross_entropy, {}
     if distil:
@@ -22,8 +23,9 @@ def population(members: int = 30, samples: int = task.SAMPLES, hidden=task.HIDDE
         settings = {"alpha": task.ALPHA, "temperature": task.TEMPERATURE, "scale": task.TEMPERATURE**2}
 
     def run(epochs: int) -> int:
-        rates = np.full(steps * epochs, task.RATE, np.float32)
-        fit(weights, x, targets, loss, batches.mixed(rows, task.BATCH, steps, epochs, seeds), rates, settings=settings)
+        batches = Shuffled(rows, task.BATCH, steps, epochs, seeds)
+        rates = np.full(batches.updates, task.RATE, np.float32)
+        loop.run(TrainingPlan("benchmark", weights, x, targets, loss, batches, rates, settings))
         return epochs
 
     return run
