@@ -1,7 +1,7 @@
-"""From a table to a dataset: feature columns, one for the label, one for the domain, one that names the split.
+"""Converts a table to a dataset: one column each for the label, the domain and the split; all others are features.
 
-Text in labels and domains is numbered in sorted order. Leaves out what a table cannot be asked for: filling gaps,
-encoding features that are text, and drawing splits, which are decisions of whoever knows the data.
+Text in labels and domains is numbered in sorted order. Out of scope: filling gaps, encoding text features and drawing
+splits, which are decisions for those who know the data.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ SPLITS = ("train", "valid", "test")
 
 
 def read(path) -> pd.DataFrame:
-    """A CSV file as a table; raises `DataContractError` for what is none, `OSError` if it cannot be opened."""
+    """A CSV file as a table. Raises `DataContractError` if it is not CSV, `OSError` if it cannot be opened."""
     try:
         return pd.read_csv(path, skipinitialspace=True)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -24,10 +24,9 @@ def read(path) -> pd.DataFrame:
 
 
 def arrays(table: pd.DataFrame, label="label", domain="domain", split="split") -> tuple[dict, dict[str, list]]:
-    """Arrays by key for `datasets.save`, and what the numbers of labels and domains stand for.
+    """Arrays by key for `save`, and what the numbers of labels and domains stand for: {column: values in order}.
 
-    table: a column each for label, domain and split (train, valid, and optionally test); all others are features.
-    Raises `DataContractError`.
+    The column `split` holds train, valid and optionally test. Raises `DataContractError`.
     """
     for role, column in (("label", label), ("domain", domain), ("split", split)):
         if column not in table:
@@ -37,25 +36,17 @@ def arrays(table: pd.DataFrame, label="label", domain="domain", split="split") -
     for name, values in table.items():
         if values.isna().any():
             row = int(values.isna().to_numpy().argmax())
-            raise DataContractError(
-                f"column {shown(str(name))}: row {row + 1} has no value, or NA; fill or remove such rows"
-            )
+            raise DataContractError(f"column {shown(str(name))}: row {row + 1} is empty or NA; fill or remove it")
         if name in features and not pd.api.types.is_numeric_dtype(values):
             raise DataContractError(f"column {shown(str(name))}: expected numbers, got text; encode or remove it")
     parts = table[split].astype(str).str.strip()
     if others := sorted(set(parts) - set(SPLITS)):
         raise DataContractError(f"column {split!r}: expected {', '.join(SPLITS)}, got {shown(others[0])}")
-    y, classes = _numbered(table[label])
-    d, domains = _numbered(table[domain])
-    found = {}
+    y, classes = pd.factorize(table[label], sort=True)
+    d, domains = pd.factorize(table[domain], sort=True)
+    made = {}
     for part in SPLITS:
         rows = (parts == part).to_numpy()
         if rows.any():
-            found |= {f"x_{part}": features.to_numpy(np.float64)[rows], f"y_{part}": y[rows], f"d_{part}": d[rows]}
-    return found, {label: classes, domain: domains}
-
-
-def _numbered(values: pd.Series) -> tuple[np.ndarray, list]:
-    """Numbers from 0 in sorted order, and what each stands for."""
-    names, numbers = np.unique(values.to_numpy(), return_inverse=True)
-    return numbers, names.tolist()
+            made |= {f"x_{part}": features.to_numpy(np.float64)[rows], f"y_{part}": y[rows], f"d_{part}": d[rows]}
+    return made, {label: classes.tolist(), domain: domains.tolist()}

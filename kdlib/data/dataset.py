@@ -2,10 +2,10 @@
 
 A dataset is a pickle of one dict of arrays: `x_train` (n, features), `y_train` (n,), `d_train` (n,),
 `x_valid`, `y_valid`, and optionally `d_valid`, `x_test`, `y_test`, `d_test`. Rows are samples; `y` holds
-the classes 0..classes-1, `d` the domains 0..domains-1. Other keys are ignored, unless one looks like a
-slip for one of the nine. The first five keys are those that the README of the original names.
+the classes 0..classes-1, `d` the domains 0..domains-1. Other keys are ignored, but one that looks like a
+misspelling of these nine is an error. The first five keys are those that the README of the original names.
 
-Leaves out missing values, text, weights, and several labels per sample.
+Out of scope: missing values, text, sample weights, and several labels per sample.
 """
 
 import difflib
@@ -26,17 +26,17 @@ __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_a
 
 REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
 OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
-LARGEST = 1e100  #: magnitude of a feature: squares of it, and their sums, are still finite
-SELECTED = 0.1  #: part of train that selects models where there is no test split
+LARGEST = 1e100  #: absolute value of a feature: sums of its squares stay finite
+SELECTION_SHARE = 0.1  #: of train, set aside to select models where there is no test split
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples of one purpose, in the order of the file. The arrays are read-only."""
+    """The samples of one split, in the order of the file. The arrays are read-only."""
 
     x: np.ndarray  #: (n, features) float64, C-order
     y: np.ndarray  #: (n,) int64, classes from 0
-    d: np.ndarray | None = None  #: (n,) int64, domains from 0; None where the file does not tell
+    d: np.ndarray | None = None  #: (n,) int64, domains from 0; None where the file has none
 
     def __post_init__(self):
         for array in (self.x, self.y, self.d):
@@ -62,13 +62,13 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A dataset that keeps the contract; made by `load` or `from_arrays`, which check it."""
+    """A dataset that meets the contract; `load` and `from_arrays` check it and make one."""
 
     name: str  #: the stem of the file's name
     train: Split  #: its `d` is never None
     valid: Split
     test: Split | None = None
-    sha256: str = ""  #: of the file; empty for arrays that came from none
+    sha256: str = ""  #: of the file; empty for arrays that come from no file
 
     @property
     def features(self) -> int:
@@ -84,21 +84,21 @@ class Dataset:
 
     @property
     def counts(self) -> np.ndarray:
-        """Training samples (domains, classes); a 0 is a class that a domain's own teacher never sees."""
+        """Training samples (domains, classes); where it is 0, the domain's own teacher never sees the class."""
         counts = np.zeros((self.domains, self.classes), np.int64)
         np.add.at(counts, (self.train.d, self.train.y), 1)
         return counts
 
     @property
     def reported(self) -> str:
-        """Name of the split that `roles` reports: test, or valid where there is no test."""
+        """Name of the split that results are reported on: test, or valid where there is no test split."""
         return "valid" if self.test is None else "test"
 
     def roles(self) -> tuple[Split, Split, Split]:
-        """Splits that (train, select, report): what is reported has selected nothing.
+        """The splits to train on, to select models on, and to report; the last one never selects.
 
-        With a test split: train, valid, test. Without: a tenth of train selects, drawn per domain and class,
-        the same rows each time; the rest of it trains; valid is reported.
+        With a test split these are train, valid and test. Without one, a tenth of train, drawn per domain and class
+        and the same each time, selects; the rest of train trains, and valid is reported.
         """
         if self.test is not None:
             return self.train, self.valid, self.test
@@ -108,42 +108,44 @@ class Dataset:
         order = rng.permutation(len(group))
         for rows in np.split(order[np.argsort(group[order], kind="stable")], np.cumsum(np.bincount(group))[:-1]):
             if len(rows) > 1:  # a lone sample stays in train
-                selects[rows[: max(1, round(SELECTED * len(rows)))]] = True
+                selects[rows[: max(1, round(SELECTION_SHARE * len(rows)))]] = True
         return self.train.take(~selects), self.train.take(selects), self.valid
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by key, in the contract's order, without those that are not there."""
+        """The arrays by key, in the contract's order; optional ones only where the dataset has them."""
         splits = {"train": self.train, "valid": self.valid, "test": self.test}
-        there = {name: split for name, split in splits.items() if split is not None}
-        found = {f"{part}_{name}": getattr(split, part) for name, split in there.items() for part in "xyd"}
-        return {key: array for key, array in found.items() if array is not None}
+        return {
+            f"{part}_{name}": array
+            for name, split in splits.items()
+            for part in "xyd"
+            if split is not None and (array := getattr(split, part)) is not None
+        }
 
 
 def load(path) -> Dataset:
     """The dataset in a pickle; nothing in the file is run.
 
-    Raises `DataContractError` or, of a file that is more than data, `UnsafePickleError`, naming the file first.
+    Raises `DataContractError`, or `UnsafePickleError` for a pickle of anything but arrays; both name the file first.
     """
-    return loads(path, files.content(path))
+    return loads(path, files.read_bytes(path))
 
 
 def loads(path, content: bytes) -> Dataset:
-    """The dataset in the bytes of a pickle, whose path names it; errors are those of `load`."""
-    with files.about(path):
+    """The dataset in the bytes of a pickle, named after its path; raises what `load` raises."""
+    with files.name_file_in_errors(path):
         return from_arrays(Path(path).stem, pickle_reader.loads(content), hashlib.sha256(content).hexdigest())
 
 
 def save(path, data: Dataset | Mapping) -> None:
-    """Writes a dataset, or arrays by key, after checking them; the file is there whole or not at all.
+    """Writes a dataset, or arrays by key, after checking them; the file is written whole or not at all.
 
-    The same arrays give the same bytes. Written as protocol 3 with NumPy 1's names, as the original's files
-    are: every NumPy reads those without a warning, whereas NumPy before 1.26 has no `numpy._core`, and
-    1.26 not all of it.
+    The same arrays give the same bytes. The format is protocol 3 with NumPy 1's names, as in the original's files:
+    every NumPy reads those without a warning, whereas NumPy before 1.26 has no `numpy._core`, and 1.26 only part of it.
     """
     arrays = (data if isinstance(data, Dataset) else from_arrays(Path(path).stem, data)).arrays()
     arrays = {key: array.astype("<f8" if key.startswith("x") else "<i8") for key, array in arrays.items()}
     written = pickle.dumps(arrays, protocol=3)
-    # The name stands there once, before the bytes of the first array; later arrays refer to it.
+    # The name occurs once, before the bytes of the first array; later arrays refer to it.
     written = written.replace(b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n", 1)
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -157,11 +159,11 @@ def save(path, data: Dataset | Mapping) -> None:
 def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
     """A dataset from arrays by key, checked.
 
-    Features of any number type become float64; labels and domains may be ints, bools, or floats that are
-    whole. Raises `DataContractError`: what was expected, what came, what to do.
+    Features of any number type become float64; labels and domains may be ints, bools, or floats that are whole
+    numbers. Raises `DataContractError`, which says what was expected, what was found, and what to do.
     """
     _check_keys(arrays)
-    with np.errstate(all="ignore"):  # what is not finite is found and named below, not warned of
+    with np.errstate(all="ignore"):  # numbers that are not finite are reported below
         train, valid = _split(arrays, "train"), _split(arrays, "valid")
         test = _split(arrays, "test") if "x_test" in arrays else None
     classes = _contiguous("y_train", train.y, "classes", least=2)
@@ -179,7 +181,7 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
                 raise DataContractError(f"{key}: expected 0..{known - 1}, as in train, got {values.max()}")
     if test is None and len(np.unique(train.d * classes + train.y)) == len(train):
         raise DataContractError(
-            "x_train: no two samples share domain and class, so that none can be set aside to select models; "
+            "x_train: no two samples share domain and class, so none can be set aside to select models; "
             "add samples, or the keys x_test and y_test"
         )
     return Dataset(name, train, valid, test, sha256)
@@ -187,20 +189,20 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
 
 def _check_keys(arrays):
     known = REQUIRED + OPTIONAL
-    near = {
+    similar = {
         key: difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=0.8) for key in arrays if key not in known
     }
-    slips = {key: found[0] for key, found in near.items() if found and found[0] not in arrays}
+    misspelled = {key: found[0] for key, found in similar.items() if found and found[0] not in arrays}
     missing = [key for key in REQUIRED if key not in arrays]
     if any(key in arrays for key in OPTIONAL[1:]):
         missing += [key for key in ("x_test", "y_test") if key not in arrays]
-    hints = "".join(f"; rename {shown(str(key))} to {near}" for key, near in list(slips.items())[:2])
-    hints += ", and so on" if len(slips) > 2 else ""
+    hints = "".join(f"; rename {shown(str(key))} to {meant}" for key, meant in list(misspelled.items())[:2])
+    hints += ", and so on" if len(misspelled) > 2 else ""
     if missing:
         got = ", ".join(shown(str(key)) for key in list(arrays)[:12]) or "no keys"
         raise DataContractError(f"missing {', '.join(missing)}; expected {', '.join(REQUIRED)}; got {got}{hints}")
-    if hints:  # a slip in an optional key must not quietly change what is reported
-        raise DataContractError(f"a key looks like a slip{hints}, or call it something else if it is not meant")
+    if hints:  # a misspelled optional key must not quietly change what is reported
+        raise DataContractError(f"a key looks misspelled{hints}; if it means something else, give it another name")
 
 
 def _split(arrays, part: str) -> Split:
@@ -241,7 +243,8 @@ def _features(key: str, value) -> np.ndarray:
 def _labels(key: str, value, samples: int) -> np.ndarray:
     values = _array(key, value)
     if values.ndim != 1:
-        hint = "; of one-hot rows take .argmax(axis=1)" if values.ndim == 2 and values.shape[1] > 1 else "; .ravel() it"
+        one_hot = values.ndim == 2 and values.shape[1] > 1
+        hint = "; turn one-hot rows into labels with .argmax(axis=1)" if one_hot else "; flatten it with .ravel()"
         raise DataContractError(f"{key}: expected shape ({samples},), got {values.shape}{hint}")
     if len(values) != samples:
         raise DataContractError(f"{key}: expected {samples} values, one for each row of x, got {len(values)}")
@@ -251,7 +254,7 @@ def _labels(key: str, value, samples: int) -> np.ndarray:
             "np.unique(values, return_inverse=True)[1]"
         )
     if values.dtype.kind == "f" and not (np.isfinite(values) & (np.round(values) == values)).all():
-        raise DataContractError(f"{key}: expected whole numbers, got some with a fraction, or not finite")
+        raise DataContractError(f"{key}: expected whole numbers, got fractions, or numbers that are not finite")
     if values.min() < 0 or values.max() > 2**31 - 1:  # products of class and domain then fit 64 bits
         raise DataContractError(f"{key}: expected whole numbers from 0, got {values.min()} to {values.max()}")
     return np.array(values, dtype=np.int64)

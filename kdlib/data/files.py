@@ -1,7 +1,6 @@
-"""The bytes of a file from anyone: looked at before it is opened, and no more read of it than is allowed.
+"""Reads the bytes of an untrusted file, and defines the two errors for what may be wrong with it.
 
-Also holds the two errors of whatever such a file turns out to be, so that who only asks for bytes need not load
-NumPy.
+The file is examined before it is opened, and no more of it is read than `MAX_BYTES`.
 """
 
 import os
@@ -12,37 +11,37 @@ MAX_BYTES = 1 << 30  #: of a file; reading its arrays takes two to three times i
 
 
 class UnsafePickleError(ValueError):
-    """The file names what a pickle of arrays does not need, breaks a limit, or is malformed."""
+    """The file names something that a pickle of arrays does not need, exceeds a limit, or is malformed."""
 
 
 class DataContractError(ValueError):
-    """The file can be read, or is not there to be read, and is not the data that was wanted."""
+    """The file cannot be read, or does not hold data as the contract in data/README.md describes it."""
 
 
-def content(path) -> bytes:
-    """All bytes of a file. Raises `DataContractError`, nothing else; the message begins with the file's name."""
-    with about(path):
+def read_bytes(path) -> bytes:
+    """All bytes of a file. Raises only `DataContractError`, whose message begins with the file's name."""
+    with name_file_in_errors(path):
         try:
-            # Looked at before it is opened: opening a FIFO waits for ever, and a device may do anything.
+            # Examined before it is opened: opening a FIFO waits for ever, and a device may do anything.
             found = os.stat(path)
             if not stat.S_ISREG(found.st_mode):
                 raise DataContractError("expected a file, got a directory, a FIFO or a device")
             if found.st_size > MAX_BYTES:
-                raise DataContractError(f"expected at most {MAX_BYTES:,} bytes, got {found.st_size:,}; take fewer")
+                raise DataContractError(f"expected at most {MAX_BYTES:,} bytes, got {found.st_size:,}; keep fewer rows")
             with open(path, "rb") as file:
                 return file.read(MAX_BYTES)
         except DataContractError:
             raise
         except FileNotFoundError:
-            what = "a link to a file that is not there" if os.path.islink(path) else "no such file"
-            raise DataContractError(f"{what}; expected a pickle (make data writes four)") from None
+            problem = "a link to a missing file" if os.path.islink(path) else "no such file"
+            raise DataContractError(f"{problem}; expected a pickle (make data writes four)") from None
         except (OSError, ValueError) as error:
             raise DataContractError(f"cannot be read: {getattr(error, 'strerror', error)}") from None
 
 
 @contextmanager
-def about(path):
-    """What is wrong with a file, raised meanwhile as one of the two errors, begins with its name."""
+def name_file_in_errors(path):
+    """Puts the file's name before the message of either error that is raised inside."""
     try:
         yield
     except (DataContractError, UnsafePickleError) as error:

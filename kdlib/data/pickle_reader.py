@@ -1,13 +1,13 @@
 """Reads a pickle of a dict of NumPy arrays without running anything in it.
 
-A pickle is a program for a small stack machine, and `pickle.load` runs whatever it says. This is one
-interpreter over the opcodes that a dict of str -> array needs, protocols 0 to 5, as written by NumPy 1
-or 2. What names stand for is in `inert`, never an object of NumPy or Python; nothing is imported or called;
-sizes are compared with the bytes at hand before memory is taken.
+A pickle is a program for a small stack machine, and `pickle.load` runs whatever it says. This interpreter knows only
+the opcodes that a dict of str -> array needs, protocols 0 to 5, as NumPy 1 and 2 write them. Names resolve to the
+plain classes of `pickle_types`, never to objects of NumPy or Python; nothing is imported or called; sizes are compared
+with the bytes that the file has before memory is allocated.
 
-Follows CPython's `pickletools`. Leaves out what arrays of numbers do not need: lists, floats, objects,
-persistent ids, extension codes, out-of-band buffers, strings of Python 2, axes in an order that is neither
-C's nor Fortran's.
+Follows CPython's `pickletools`. Out of scope, because arrays of numbers do not need them: lists, floats, objects,
+persistent ids, extension codes, out-of-band buffers, strings of Python 2, and axes in an order that is neither C's nor
+Fortran's.
 """
 
 import pickletools  # for its table of opcode names
@@ -17,8 +17,8 @@ import numpy as np
 from kdlib.data import pickle_types
 from kdlib.data.files import DataContractError, UnsafePickleError
 
-MAX_OPCODES = 20_000  #: nine arrays take about 400
-MAX_MARKS = 8  #: open at once; arrays need four
+MAX_OPCODES = 20_000  #: nine arrays need about 400
+MAX_MARKS = 8  #: open at the same time; arrays need four
 OPCODES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 WIDTHS = {  # bytes of an opcode's number, or of the length in front of its payload
     "BININT1": 1, "BININT2": 2, "BINPUT": 1, "LONG_BINPUT": 4, "BINGET": 1, "LONG_BINGET": 4,
@@ -38,9 +38,9 @@ OTHER_FILES = {
 
 
 def loads(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays in a pickle, by key: what `pickle.loads` gives, in native byte order and writable.
+    """The arrays in a pickle, by key, as `pickle.loads` gives them, but writable and in native byte order.
 
-    NumPy scalars become arrays of no dimension. Raises `UnsafePickleError` or `DataContractError`, nothing else.
+    NumPy scalars become arrays of no dimension. Raises only `UnsafePickleError` and `DataContractError`.
     """
     if (start := data[:2]) in OTHER_FILES:
         raise DataContractError(f"expected a pickle of a dict of arrays, got {OTHER_FILES[start]}")
@@ -49,7 +49,7 @@ def loads(data: bytes) -> dict[str, np.ndarray]:
         return machine.run()
     except (UnsafePickleError, DataContractError) as error:
         raise type(error)(f"{machine.place()} {error}") from None
-    except (IndexError, KeyError, ValueError):  # an empty stack, an unknown memo index, text that is no number or UTF-8
+    except (IndexError, KeyError, ValueError):  # an empty stack, an unknown memo index, bad numbers or UTF-8
         raise UnsafePickleError("the pickle is malformed: damaged, or another kind of file") from None
 
 
@@ -59,7 +59,7 @@ class _Machine:
     def __init__(self, data: bytes):
         self.data, self.at, self.frame_end = data, 0, 0
         self.stack, self.below, self.memo = [], [], {}
-        self.budget = 2 * len(data)  # bytes of all arrays and encoded texts: the memo can name the same ones often
+        self.budget = 2 * len(data)  # bytes of all arrays and encoded texts, which the memo can repeat
 
     def run(self) -> dict[str, np.ndarray]:
         for _ in range(MAX_OPCODES):
@@ -67,7 +67,7 @@ class _Machine:
             if opcode == "STOP":
                 return self.result()
             self.step(opcode)
-        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where nine arrays take about 400")
+        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where nine arrays need about 400")
 
     def result(self) -> dict[str, np.ndarray]:
         if self.at != len(self.data) or self.below or len(self.stack) != 1:
@@ -76,7 +76,7 @@ class _Machine:
             raise DataContractError(
                 f"holds {pickle_types.kind(self.stack[0])}, not a dict of arrays; save a dict of arrays"
             )
-        made = {id(array): array.numpy() for array in self.stack[0].values()}  # a shared array stays shared
+        made = {id(array): array.numpy() for array in self.stack[0].values()}  # shared arrays stay shared
         return {key: made[id(array)] for key, array in self.stack[0].items()}
 
     def step(self, opcode: str | None):
@@ -88,11 +88,11 @@ class _Machine:
             case "FRAME":
                 length = self.number(8)
                 if self.at < self.frame_end or length > len(self.data) - self.at:
-                    raise UnsafePickleError("is malformed: a frame reaches beyond the file, or begins in another")
+                    raise UnsafePickleError("is malformed: a frame extends beyond the file, or begins inside another")
                 self.frame_end = self.at + length
             case "MARK":
                 if len(self.below) == MAX_MARKS:
-                    raise UnsafePickleError(f"has more than {MAX_MARKS} values inside each other; arrays need four")
+                    raise UnsafePickleError(f"has values nested more than {MAX_MARKS} deep; arrays need four")
                 self.below.append(stack)
                 self.stack = []
             case "NONE":
@@ -105,7 +105,7 @@ class _Machine:
                 stack.append(self.number(WIDTHS[opcode]))
             case "LONG1":
                 if (width := self.number(1)) > 8:
-                    raise UnsafePickleError(f"has a whole number of {width} bytes, where a size takes at most 8")
+                    raise UnsafePickleError(f"has an integer of {width} bytes, where sizes need at most 8")
                 stack.append(int.from_bytes(self.take(width), "little", signed=True))
             case "INT" | "LONG":
                 text = self.line(limit=24)
@@ -157,14 +157,14 @@ class _Machine:
             case None:
                 raise UnsafePickleError("is malformed: damaged, or another kind of file")
             case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
-                raise DataContractError("was written by Python 2; load it there, and write it with Python 3")
+                raise DataContractError("was written by Python 2; load it there, and save it with Python 3")
             case _ if opcode in NOT_ARRAYS:
                 raise DataContractError(f"holds {NOT_ARRAYS[opcode]}, not an array; {pickle_types.CONVERT}")
             case _:
                 raise pickle_types.not_needed(f"uses the opcode {opcode}")
 
     def take(self, length: int) -> memoryview:
-        """The next bytes of the file, not copied."""
+        """The next bytes of the file, without a copy."""
         start, end = self.at, self.at + length
         if end > len(self.data) or start < self.frame_end < end:
             raise UnsafePickleError("is malformed: the file, or a frame in it, ends too early; was all of it copied?")
@@ -177,7 +177,7 @@ class _Machine:
     def line(self, limit: int) -> bytes:
         end = self.data.find(b"\n", self.at, self.at + limit + 1)
         if end < 0:
-            raise UnsafePickleError("is malformed: a line of text has no end, or is longer than any that arrays need")
+            raise UnsafePickleError("is malformed: a line of text has no end, or is longer than arrays need")
         return bytes(self.take(end + 1 - self.at)[:-1])
 
     def index(self, opcode: str) -> int:
@@ -192,10 +192,10 @@ class _Machine:
     def spend(self, made):
         self.budget -= pickle_types.size(made)
         if self.budget < 0:
-            raise UnsafePickleError("uses the same bytes again and again, to take more memory than the file does")
+            raise UnsafePickleError("repeats the same bytes to take more memory than the file holds")
 
     def place(self) -> str:
-        """The key whose value is being read, for messages: above the dict, keys and finished arrays alternate."""
+        """The key whose value is being read, for messages. Above the dict, keys and finished arrays alternate."""
         items = [item for stack in [*self.below, self.stack] for item in stack]
         if not items or type(items[0]) is not dict:
             return "the pickle"
@@ -206,9 +206,9 @@ class _Machine:
 
 
 def set_items(target, items: list) -> None:
-    """Puts keys and arrays, which alternate, into a dict."""
+    """Puts alternating keys and arrays into a dict."""
     if type(target) is not dict or len(items) % 2:
-        raise UnsafePickleError("is malformed: it sets a value where there is no dict to take it")
+        raise UnsafePickleError("is malformed: it sets a value outside a dict")
     for key, value in zip(items[::2], items[1::2], strict=True):
         if type(key) is not str:
             raise DataContractError(f"has a key that is {pickle_types.kind(key)}; expected text, such as 'x_train'")
@@ -216,6 +216,6 @@ def set_items(target, items: list) -> None:
             raise DataContractError(f"holds {pickle_types.kind(value)}, not an array; {pickle_types.CONVERT}")
         if value.raw is None or key in target:
             raise UnsafePickleError(
-                f"is malformed: an array has no contents, or key {pickle_types.shown(key)} is there twice"
+                f"is malformed: an array has no contents, or key {pickle_types.shown(key)} occurs twice"
             )
         target[key] = value

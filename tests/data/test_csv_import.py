@@ -65,7 +65,7 @@ def test_without_a_test_split_there_is_none():
     "spoil, says",
     [
         (lambda t: t.drop(columns="site"), "expected a column 'site' for the domain, got 'width'"),
-        (lambda t: t.assign(width=t.width.where(t.index != 7)), "column 'width': row 8 has no value, or NA"),
+        (lambda t: t.assign(width=t.width.where(t.index != 7)), "column 'width': row 8 is empty or NA"),
         (lambda t: t.assign(height="tall"), "column 'height': expected numbers, got text"),
         (lambda t: t.assign(part="training"), "column 'part': expected train, valid, test, got 'training'"),
         (lambda t: t[t.part != "valid"], "missing x_valid"),

@@ -65,7 +65,7 @@ def test_labels_may_be_ints_bools_or_whole_floats(dtype):
 def test_arrays_of_a_dataset_cannot_be_changed_and_are_its_own():
     given_arrays = arrays()
     dataset = from_arrays("own", given_arrays)
-    given_arrays["x_train"][:] = 0  # the giver's array stays writable, and is not the dataset's
+    given_arrays["x_train"][:] = 0  # the given array stays writable, and the dataset has a copy
     assert dataset.train.x.any()
     with pytest.raises(ValueError, match="read-only"):
         dataset.train.x[0] = 0
@@ -74,9 +74,12 @@ def test_arrays_of_a_dataset_cannot_be_changed_and_are_its_own():
 REFUSED = {
     "no keys": (lambda a: a.clear(), "missing x_train.*got no keys"),
     "missing key": (lambda a: a.pop("d_train"), "missing d_train; expected x_train"),
-    "misspelt key": (lambda a: a.update(x_val=a.pop("x_valid")), "missing x_valid.*rename 'x_val' to x_valid"),
+    "misspelled key": (lambda a: a.update(x_val=a.pop("x_valid")), "missing x_valid.*rename 'x_val' to x_valid"),
     "capital key": (lambda a: a.update(X_train=a.pop("x_train")), "rename 'X_train' to x_train"),
-    "misspelt optional key": (lambda a: a.update(d_vaild=a.pop("d_valid")), "slip.*rename 'd_vaild' to d_valid"),
+    "misspelled optional key": (
+        lambda a: a.update(d_vaild=a.pop("d_valid")),
+        "misspelled; rename 'd_vaild' to d_valid",
+    ),
     "test without labels": (lambda a: a.pop("y_test"), "missing y_test"),
     "test without features": (lambda a: a.pop("x_test"), "missing x_test"),
     "only test domains": (lambda a: (a.pop("x_test"), a.pop("y_test")), "missing x_test, y_test"),
@@ -132,7 +135,7 @@ def test_keys_that_mean_something_else_are_ignored():
     assert list(from_arrays("extra", arrays() | extra).arrays()) == list(from_arrays("plain", arrays()).arrays())
 
 
-def test_a_domain_with_one_class_is_accepted_and_told():
+def test_a_domain_may_lack_a_class():
     given_arrays = arrays()
     given_arrays["y_train"] = np.where(given_arrays["d_train"] == 1, 0, given_arrays["y_train"])
     assert from_arrays("lopsided", given_arrays).counts.tolist() == [[10, 10], [20, 0], [10, 10]]
@@ -193,7 +196,7 @@ def test_saved_and_loaded_again(tmp_path):
     assert (again.name, len(again.sha256)) == ("first", 64)
     for key, value in dataset.arrays().items():
         assert again.arrays()[key].dtype == value.dtype and np.array_equal(again.arrays()[key], value)
-    assert sorted(os.listdir(tmp_path)) == ["first.pkl", "second.pkl", "third.pkl"]  # no part is left
+    assert sorted(os.listdir(tmp_path)) == ["first.pkl", "second.pkl", "third.pkl"]  # no temporary file is left
 
 
 @pytest.mark.filterwarnings("error")

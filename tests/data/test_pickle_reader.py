@@ -1,4 +1,4 @@
-"""The inert reader gives what `pickle.loads` gives on good files, and refuses all others without effect."""
+"""The reader gives what `pickle.loads` gives on good files, and refuses all others without side effects."""
 
 import contextlib
 import copyreg
@@ -65,7 +65,7 @@ def test_good_files_read_as_python_reads_them(protocol):
 
 
 def test_names_of_numpy_1_in_frames():
-    # In protocol 4 and 5 a name is a counted text, and the frame around it is counted as well.
+    # In protocols 4 and 5 the length of a name stands before it, and that of a frame before the frame.
     for protocol, module in ((4, b"numpy._core.multiarray"), (5, b"numpy._core.numeric")):
         written = pickle.dumps({"x": np.arange(3.0)}, protocol)
         at = written.index(module) - 1
@@ -94,7 +94,7 @@ def test_empty_dict_and_python_pickler():
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_file_is_refused(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(copyreg._extension_cache, 0xF0, os.system)  # a warm cache is looked up before any check
+    monkeypatch.setitem(copyreg._extension_cache, 0xF0, os.system)  # a filled cache is consulted before any check
     data = HOSTILE[case]
 
     def refused():
@@ -127,8 +127,8 @@ def test_hostile_file_is_refused(case, tmp_path, monkeypatch):
     assert refusal.value.__cause__ is None
 
 
-def test_harmless_look_alikes_are_read():
-    # What the hostile ones are made of is no cause of refusal by itself.
+def test_a_harmless_file_of_the_same_parts_is_read():
+    # The parts of the hostile files are not refused by themselves.
     assert_same(pickle_reader.loads(entry(array())), {"x_train": np.zeros(1)})
 
 
@@ -142,7 +142,7 @@ def test_harmless_look_alikes_are_read():
     ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
-def test_what_is_no_array_is_named_with_its_key(value, says, protocol):
+def test_a_value_that_is_not_an_array_is_named_with_its_key(value, says, protocol):
     with pytest.raises(DataContractError, match=says) as refusal:
         pickle_reader.loads(pickle.dumps({"y_train": BASE, "x_train": value, "z": BASE}, protocol))
     assert "y_train" not in str(refusal.value)
@@ -215,7 +215,7 @@ def test_a_mutated_file_is_read_or_refused_by_name(data):
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_by_name(data):
     with contextlib.suppress(UnsafePickleError, DataContractError):
-        assert pickle_reader.loads(b"\x80\x04" + data) == {}  # the one dict that chance may meet
+        assert pickle_reader.loads(b"\x80\x04" + data) == {}  # random bytes may happen to be an empty dict
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -233,7 +233,7 @@ def test_a_dataset_holds_the_hash_of_the_bytes_it_was_read_from(tmp_path):
     assert load(str(path)).sha256 == loads("elsewhere.pkl", path.read_bytes()).sha256
 
 
-def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path):
+def test_only_regular_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -244,13 +244,13 @@ def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path):
         tmp_path: "directory",
         "/dev/zero": "device",
         tmp_path / "gone": "no such file",
-        tmp_path / "dangling": "link to a file that is not there",
+        tmp_path / "dangling": "link to a missing file",
         tmp_path / "loop": "cannot be read",
         tmp_path / "nul\0": "cannot be read",
         tmp_path / "fifo" / "inside": "cannot be read",
     }.items():
         with pytest.raises(DataContractError, match=says):
-            files.content(path)
+            files.read_bytes(path)
 
 
 def test_messages_begin_with_the_name_of_the_file(tmp_path):
@@ -263,13 +263,13 @@ def test_messages_begin_with_the_name_of_the_file(tmp_path):
 def test_file_size_is_limited(tmp_path, monkeypatch):
     path = tmp_path / "large.pkl"
     path.write_bytes(pickle.dumps(SMALL))
-    assert files.content(path) == path.read_bytes()
+    assert files.read_bytes(path) == path.read_bytes()
     monkeypatch.setattr(files, "MAX_BYTES", 100)
     with pytest.raises(DataContractError, match=r"^large\.pkl: expected at most 100 bytes"):
-        files.content(path)
+        files.read_bytes(path)
 
 
 def test_names_from_a_file_are_shown_only_if_plain():
     for bad in ("\x1b[31mred", "a" * 61, "naïve", "a\nb"):
-        with pytest.raises(UnsafePickleError, match="odd characters"):
+        with pytest.raises(UnsafePickleError, match="unusual characters"):
             pickle_reader.loads(entry(name("os", bad.replace("\n", "\t"))))

@@ -1,6 +1,6 @@
-"""Pickles that no writer of arrays makes, assembled opcode by opcode: attacks, bombs and nonsense.
+"""Pickles that no writer of arrays makes, assembled opcode by opcode: attacks, memory bombs and malformed files.
 
-Each is bytes by name. None is to be given to `pickle.load`.
+Never pass them to `pickle.load`.
 """
 
 import bz2
@@ -19,7 +19,7 @@ from pickle import (
 
 import numpy as np
 
-CANARY = "kdlib-canary"  #: a file that a pickle which is run would make
+CANARY = "kdlib-canary"  #: a file that a pickle creates if it is run
 
 
 def text(value: str) -> bytes:
