@@ -1,8 +1,8 @@
 """What a notebook shows: figures with caption and alt text, tables, and computed sentences.
 
-JupyterLab displays them as usual; beside that, each carries its meaning as metadata under the key
-`kdlib`, from which the published page is made. The page never takes HTML from a notebook, so a value
-that looks like markup stays text. Which figures and numbers to show is decided elsewhere.
+JupyterLab displays them as usual. In addition each carries its meaning as metadata under the key `kdlib`, from which
+the published page is made: the page never takes HTML from a notebook, so a value that looks like markup stays text.
+Out of scope: which figures and numbers to show.
 """
 
 import base64
@@ -15,11 +15,12 @@ import time
 from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
-NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  # such columns are set to the right: 0.98 ± 0.01
-DARK = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab passes over
-PROGRESS = "application/vnd.kdlib.progress+json"  #: what the press shows while a notebook trains
-EXPLORER = "application/vnd.kdlib.explorer+json"
-BEST = "★"  # marks what is printed in bold, for those who do not see bold
+NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  #: columns of such cells are right-aligned: 0.98 ± 0.01
+DARK_MIME = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab ignores
+EXPLORER_MIME = "application/vnd.kdlib.explorer+json"
+PROGRESS_MIME = "application/vnd.kdlib.progress+json"  #: how far a training is, for the report that runs the notebook
+UPDATE_SECONDS = 0.25  #: between two of these
+BEST = "★"  #: in addition to bold, which not every reader sees
 
 
 def figure(fig, caption: str, alt: str, *, dark=None, data: str = "", name: str = "") -> None:
@@ -27,32 +28,31 @@ def figure(fig, caption: str, alt: str, *, dark=None, data: str = "", name: str 
 
     `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `dark` is the same figure for
     a dark page. `data` names the file beside the published page that holds the figure's numbers. With a `name`,
-    Markdown can refer to it: `[the ladder](#figure-ladder)` reads "Figure 3" on the page.
+    Markdown can refer to it: `[the ablation](#figure-ablation)` reads "Figure 3" on the page.
     """
-    for what, text in (("caption", caption), ("alt", alt)):
+    for argument, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{what}: expected a sentence about the figure, got {text!r}")
+            raise ValueError(f"{argument}: expected a sentence about the figure, got {text!r}")
     png, width, height = _png(fig)
     bundle = {"image/png": png, "text/plain": f"Figure: {alt}"}
     if dark is not None:
-        bundle[DARK], *_ = _png(dark)
-    meaning = {"kind": "figure", "name": _name(name), "caption": caption, "alt": alt, "data": data}
-    meaning |= {"width": width, "height": height}
-    publish_display_data(bundle, {"image/png": {"width": width, "height": height}, "kdlib": meaning})
-    # The page has the caption from the figure itself; this one is for JupyterLab.
+        bundle[DARK_MIME], *_ = _png(dark)
+    size = {"width": width, "height": height}
+    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "data": data, **size}
+    publish_display_data(bundle, {"image/png": size, "kdlib": meaning})
+    # The page takes the caption from the figure itself; this one is for JupyterLab.
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
 
 
 def table(
     frame, caption: str, *, digits: int = 4, formats=None, best=None, note: str = "", index=None, name: str = ""
 ) -> None:
-    """Shows a pandas frame, with its caption above.
+    """Shows a pandas frame, with its caption above and `note` below it.
 
-    Floats get `digits` decimals, or `formats[column]` (such as ".1%"), long counts a thin space between thousands; a
-    missing value is a dash.
-    `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
-    {column: "max" or "min"}. `note` stands below the table. The index is shown unless it is a bare
-    count of rows; `index=True` or `False` decides otherwise. `name` is as in `figure`: `[the table](#table-NAME)`.
+    Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash, and thousands of
+    long counts are set apart. `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
+    {column: "max" or "min"}. The index is shown unless it merely counts rows, or as `index=True` or `False` decides.
+    `name` is as in `figure`: `[the table](#table-NAME)`.
     """
     if index is None:
         index = any(name is not None for name in frame.index.names) or frame.index.dtype.kind not in "iu"
@@ -62,75 +62,76 @@ def table(
     formats = formats or {}
     rows, marks = [], []
     for r, (key, values) in enumerate(zip(frame.index, frame.itertuples(index=False, name=None), strict=True)):
-        keys = [_text(k, digits) for k in (key if isinstance(key, tuple) else (key,))] if index else []
-        cells = [_text(v, digits, formats.get(c)) for c, v in zip(frame.columns, values, strict=True)]
+        keys = [_cell(k, digits) for k in (key if isinstance(key, tuple) else (key,))] if index else []
+        cells = [_cell(v, digits, formats.get(c)) for c, v in zip(frame.columns, values, strict=True)]
         marks += [[r, len(keys) + c] for c in range(len(values)) if marked[r][c]]
         rows.append(keys + cells)
     numeric = [c >= len(heads) and all(NUMERIC.fullmatch(row[c]) for row in rows) for c in range(len(columns))]
     meaning = {
-        "kind": "table", "name": _name(name), "caption": caption, "columns": columns, "rows": rows, "heads": len(heads),
-        "numeric": numeric, "marks": marks, "note": note,
+        "kind": "table", "name": _checked_name(name), "caption": caption, "columns": columns, "rows": rows,
+        "heads": len(heads), "numeric": numeric, "marks": marks, "note": note,
     }  # fmt: skip
     publish_display_data({"text/html": _html(meaning), "text/plain": _plain(meaning)}, {"kdlib": meaning})
 
 
 def claim(text: str) -> None:
-    """Shows a sentence or paragraph of Markdown whose numbers were computed just now; nothing if there is none."""
+    """Shows a sentence or paragraph of Markdown whose numbers were just computed; nothing if it is empty."""
     if text:
         publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
 
 
 def explorer(scenes: dict) -> None:
-    """Lets the reader of the published page choose dataset, method and seed; in JupyterLab it is only named."""
+    """Lets the reader of the published page choose dataset, method and seed; JupyterLab shows a line of text."""
     if scenes["datasets"]:
-        said = f"An explorer of {len(scenes['datasets'])} datasets, on the published page."
-        publish_display_data({"text/plain": said, EXPLORER: scenes}, {"kdlib": {"kind": "explorer"}})
+        text = f"On the published page, an explorer of the datasets {', '.join(d['name'] for d in scenes['datasets'])}."
+        publish_display_data({"text/plain": text, EXPLORER_MIME: scenes}, {"kdlib": {"kind": "explorer"}})
 
 
 def progress(output: str = ""):
-    """Tells how far a training is: by a bar with the time left, which goes with it; or, with an `output`, to the press.
+    """A function (task, epoch, epochs) that a `Problem` calls as a training goes on: it moves a bar with the time left.
 
-    Returns what a `Problem` calls with the task, the epoch and the number of epochs. The press hears of it four times
-    a second, as an update of a display that is not there: JupyterLab passes over it, and no notebook keeps it.
+    With an `output` folder, a report runs the notebook: then no bar is drawn, and the report is told, four times a
+    second, by an update of a display that does not exist, which JupyterLab ignores and no notebook stores.
     """
     from tqdm.auto import tqdm
 
-    bars, told = {}, [0.0]
+    bars, last_update = {}, -UPDATE_SECONDS
 
-    def tell(task: str, epoch: int, epochs: int) -> None:
-        if epoch == epochs or time.monotonic() > told[0] + 0.25:
-            told[0] = time.monotonic()
-            data = {PROGRESS: {"task": task, "epoch": epoch, "epochs": epochs}}
-            publish_display_data(data, transient={"display_id": PROGRESS}, update=True)
+    def tell_report(task: str, epoch: int, epochs: int) -> None:
+        nonlocal last_update
+        if epoch == epochs or time.monotonic() > last_update + UPDATE_SECONDS:
+            last_update = time.monotonic()
+            data = {PROGRESS_MIME: {"task": task, "epoch": epoch, "epochs": epochs}}
+            publish_display_data(data, transient={"display_id": PROGRESS_MIME}, update=True)
 
-    def heard(task: str, epoch: int, epochs: int) -> None:
+    def move_bar(task: str, epoch: int, epochs: int) -> None:
         if task not in bars:
             bars[task] = tqdm(total=epochs, desc=task, unit="epoch", leave=False)
         bars[task].update(epoch - bars[task].n)
         if epoch == epochs:
             bars.pop(task).close()
 
-    return tell if output else heard
+    return tell_report if output else move_bar
 
 
 def literal(text) -> str:
-    """`text` with Markdown's signs escaped: for names that come from outside, such as a file's."""
+    """`text` with Markdown's special characters escaped: for names from outside, such as a file's."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&])", r"\\\1", " ".join(str(text).split()))
 
 
-def _name(name: str) -> str:
+def _checked_name(name: str) -> str:
     if name and not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"name: expected small letters, digits and hyphens, such as 'ladder', got {name!r}")
+        raise ValueError(f"name: expected lower-case letters, digits and hyphens, such as 'ablation', got {name!r}")
     return name
 
 
 def _png(fig) -> tuple[str, int, int]:
     """A figure as PNG in base64, and its width and height on the page; closes it.
 
-    Of 256 colours, which the eye does not tell from all and which are a third of the bytes; the paper's own is among
-    them, or a faint box would show on the page. The same figure is the same bytes.
+    256 colours look the same as all and take a third of the bytes. The background's own is among them, or a faint box
+    would show on the page. The same figure gives the same bytes.
     """
-    from matplotlib import pyplot  # only a notebook that draws pays for these
+    from matplotlib import pyplot  # slow to import, and only notebooks that draw need them
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()
@@ -139,15 +140,15 @@ def _png(fig) -> tuple[str, int, int]:
     with Image.open(drawn) as image:
         image = image.convert("RGB")
         colours = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        palette, paper = colours.getpalette(), 3 * colours.getpixel((0, 0))
-        palette[paper : paper + 3] = image.getpixel((0, 0))
+        palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
+        palette[background : background + 3] = image.getpixel((0, 0))
         colours.putpalette(palette)
         colours.save(small, format="PNG", optimize=True)
         width, height = (side * 96 // DOTS_PER_INCH for side in image.size)
     return base64.b64encode(small.getvalue()).decode("ascii"), width, height
 
 
-def _text(value, digits: int, form: str | None = None) -> str:
+def _cell(value, digits: int, form: str | None = None) -> str:
     if value is None or value != value:  # NaN and NaT differ from themselves
         return "–"
     if isinstance(value, bool) or type(value).__name__ == "bool":

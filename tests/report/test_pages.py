@@ -156,7 +156,7 @@ def test_a_reference_to_nothing_is_an_error(shown, prose, told):
 
 
 def test_names_are_plain_and_of_one_figure_each(shown):
-    with pytest.raises(ValueError, match="name: expected small letters, digits and hyphens"):
+    with pytest.raises(ValueError, match="name: expected lower-case letters, digits and hyphens"):
         figure(name="2")
     figure(name="ladder")
     with pytest.raises(pages.PageError, match="expected a name of its own for each figure, got 'ladder' twice"):

@@ -17,7 +17,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
-from kdlib.display import PROGRESS
+from kdlib.display import PROGRESS_MIME
 
 ENGINE = "kdlib"  #: the name to give papermill
 ONE_THREAD = dict.fromkeys(
@@ -87,7 +87,7 @@ class PressClient(PapermillNotebookClient):
             return super().execute(env=kernel_environment(self._private), stderr=stderr)
 
     def process_message(self, msg, cell, cell_index):
-        if self._on_training and (told := msg["content"].get("data", {}).get(PROGRESS)):
+        if self._on_training and (told := msg["content"].get("data", {}).get(PROGRESS_MIME)):
             self._on_training(told)
         return super().process_message(msg, cell, cell_index)
 

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from nbconvert.exporters import TemplateExporter
 from nbconvert.filters.highlight import Highlight2HTML
 
+from kdlib.display import DARK_MIME, EXPLORER_MIME
 from kdlib.report import manifest
 from kdlib.report.pages.markdown import Markdown, PageError, text_of, typeset
 
@@ -132,7 +133,7 @@ class Blocks:
         if kind == "table":
             return [self.table(meaning)]
         if kind == "explorer":
-            scenes = json.dumps(output.data["application/vnd.kdlib.explorer+json"])
+            scenes = json.dumps(output.data[EXPLORER_MIME])
             return [{"kind": "explorer", "scenes": Markup(scenes.replace("<", "\\u003c"))}]
         if "text/markdown" in output.data:
             html = self.markdown.block(output.data["text/markdown"])
@@ -144,7 +145,7 @@ class Blocks:
         return _text(plain, "output")
 
     def figure(self, data, meaning) -> dict:
-        dark = data.get("application/vnd.kdlib.dark")
+        dark = data.get(DARK_MIME)
         return {
             "kind": "figure",
             "anchor": meaning["anchor"],
