@@ -14,7 +14,7 @@ from scipy import stats
 CONFIDENCE_LEVEL = 0.95
 RESAMPLES = 9999  #: of a bootstrap
 TOLERANCE = 1e-12  #: values that differ by less are equal
-BETTER, WORSE, NEITHER = "better", "worse", "no difference shown"
+BETTER, WORSE, NEITHER = "better", "worse", "no significant difference"
 
 
 def interval(values) -> tuple[float, float]:

@@ -200,4 +200,4 @@ def finding(results: pd.DataFrame, ffnn: np.ndarray) -> str:
 
 def _less(difference, what: str) -> str:
     low, high = interval(difference)
-    return f"more {what}" if low > 0 else f"less {what}" if high < 0 else f"no difference shown in {what}"
+    return f"more {what}" if low > 0 else f"less {what}" if high < 0 else f"no significant difference in {what}"

@@ -94,7 +94,7 @@ SWEPT = pd.DataFrame(
 SPREAD = pd.DataFrame(
     [(label, f"d{i}", value + i / 100, verdict) for i in range(9) for label, value, verdict in
      (("KD, as in the original", -12.0, "worse"), ("KD, kernel teachers", 0.5, "better"),
-      ("KD, $x$ _y", -0.04, "no difference shown"))],
+      ("KD, $x$ _y", -0.04, "no significant difference"))],
     columns=["label", "dataset", "value", "verdict"],
 )  # fmt: skip
 ALPHA, HIDDEN = ("alpha", [0, 0.5, 1]), ("hidden", ["8", "64-32"])
@@ -379,7 +379,7 @@ def test_a_spread_counts_verdicts_and_fills_what_is_shown():
     assert (
         "KD, as in the original: median −11.96, worse on 9; KD, kernel teachers: median +0.54, better on 9" in plot.alt
     )
-    assert "_y: median +0.00, no difference shown on 9." in plot.alt
+    assert "_y: median +0.00, no significant difference on 9." in plot.alt
     dots = [dots for dots in plot.figure.axes[0].collections if len(dots.get_offsets())]
     assert [(len(d.get_offsets()), len(d.get_facecolor())) for d in dots] == [(9, 1), (9, 1), (9, 0)]
     with pytest.raises(ValueError, match="at least one difference"):
