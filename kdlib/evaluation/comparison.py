@@ -64,7 +64,7 @@ def holm(p) -> np.ndarray:
 def compare(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Every method against one: `mean`, `low`, `high` of the paired differences, `p` after Holm, `verdict`.
 
-    values: one row per seed, one column per method; a method with a single value (a machine that needs no seed)
+    values: one row per seed, one column per method; a method with a single value (one that involves no chance)
     is compared with every seed of the baseline.
     """
     rows = {}
@@ -81,7 +81,7 @@ def compare(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def gap_closed(mean: float, baseline: float, ceiling: float) -> float:
-    """Share of the way from a baseline's accuracy to the ceiling; NaN where there is no way to go."""
+    """Share of the way from a baseline's accuracy to the ceiling; NaN where the baseline has no gap."""
     return (mean - baseline) / (ceiling - baseline) if ceiling > baseline else np.nan
 
 

@@ -81,10 +81,3 @@ def _with_interval(mean, low, high, digits, form) -> str:
     if math.isnan(low):
         return form(mean, digits)
     return f"{form(mean, digits)} [{form(low, digits)},{NO_BREAK}{form(high, digits)}]"
-
-
-change = difference
-
-
-def counted_seeds(*counts) -> str:
-    return counted_range(counts, "seed")

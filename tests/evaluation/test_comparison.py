@@ -65,11 +65,11 @@ def test_pairing_finds_what_the_spread_of_seeds_hides():
     np.testing.assert_allclose(turned["p"], expected)
 
 
-def test_a_machine_without_seeds_is_compared_with_every_seed():
-    values = pd.DataFrame({"base": [0.8, 0.81, 0.79], "machine": [0.85, np.nan, np.nan]})
+def test_a_method_without_seeds_is_compared_with_every_seed():
+    values = pd.DataFrame({"base": [0.8, 0.81, 0.79], "fixed": [0.85, np.nan, np.nan]})
     table = comparison.compare(values, "base")
-    assert table.loc["machine", "seeds"] == 3
-    assert table.loc["machine", "mean"] == pytest.approx(0.05)
+    assert table.loc["fixed", "seeds"] == 3
+    assert table.loc["fixed", "mean"] == pytest.approx(0.05)
 
 
 def test_one_seed_shows_nothing():
