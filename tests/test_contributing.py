@@ -1,4 +1,4 @@
-"""The first recipes of CONTRIBUTING.md, followed to the letter in a copy of the project."""
+"""The recipes of CONTRIBUTING.md, followed to the letter in a copy of the project."""
 
 import os
 import re
@@ -14,7 +14,6 @@ from kdlib.evaluation import results
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = dict(re.findall(r"^### (.*)\n\n((?:.|\n)*?)(?=^###|\Z)", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
-FOLLOWED = "A method", "A teacher", "A distribution"
 TITLES = {"kd_hard_labels": "KD, hard labels", "kd_forest_teachers": "KD, forest teachers"}
 
 
@@ -46,41 +45,62 @@ def test_a_recipe_is_short(recipe):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the project with the recipes followed, and what a report and a sweep left in it."""
+    """A copy of the project with all recipes followed."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("kdlib", "notebooks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for recipe in FOLLOWED:
-        follow(RECIPES[recipe], folder)
-
-    def run(module, *arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=folder, capture_output=True, text=True,
-            env=os.environ | {"PYTHONPATH": str(folder)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-
-    (folder / "sweep.yaml").write_text(f"alpha: [0, 1]\nmethods: [ffnn, {', '.join(TITLES)}]\n")
-    run("kdlib.data.collection", "data", "rings")
-    run("kdlib.report", "run", "--data=data", "--out=out", "--seeds=2", "--epochs=2")
-    run("kdlib.report", "sweep", "--data=data", "--out=swept", "--seeds=2", "--epochs=2", "sweep.yaml")
+    for recipe in RECIPES.values():
+        follow(recipe, folder)
     return folder
 
 
+def test_what_recipes_write_is_in_style(copy):
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, f"--config={ROOT / 'pyproject.toml'}", copy / "kdlib"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def report(copy):
+    """The copy with what a report and a sweep left in it."""
+
+    def run(module, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments], cwd=copy, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(copy)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    (copy / "sweep.yaml").write_text(f"alpha: [0, 1]\nmethods: [ffnn, {', '.join(TITLES)}]\n")
+    run("kdlib.data.collection", "data", "rings")
+    run("kdlib.report", "run", "--data=data", "--out=out", "--seeds=2", "--epochs=2")
+    run("kdlib.report", "sweep", "--data=data", "--out=swept", "--seeds=2", "--epochs=2", "sweep.yaml")
+    return copy
+
+
 @pytest.mark.slow
-def test_new_methods_are_in_results_tables_and_pages(copy):
+def test_new_methods_are_in_results_tables_and_pages(report):
     for file in ("out/rings/results.csv", "out/results.csv", "swept/results.csv"):
-        assert TITLES.keys() < set(results.read(copy / file).method)
-    methods = pd.read_csv(copy / "out/rings/methods.csv", index_col="method")
+        assert TITLES.keys() < set(results.read(report / file).method)
+    methods = pd.read_csv(report / "out/rings/methods.csv", index_col="method")
     assert methods.loc[list(TITLES), "title"].to_dict() == TITLES
     for page in ("out/rings/report.html", "out/index.html", "swept/index.html"):
-        text = (copy / page).read_text()
+        text = (report / page).read_text()
         assert all(title in text for title in TITLES.values()), page
-    assert set(TITLES.values()) < set(pd.read_csv(copy / "out/table.csv").columns)
+    assert set(TITLES.values()) < set(pd.read_csv(report / "out/table.csv").columns)
 
 
 @pytest.mark.slow
-def test_a_new_distribution_has_fresh_points_and_a_ceiling(copy):
-    frame = results.read(copy / "out/rings/results.csv")
+def test_a_new_distribution_has_fresh_points_and_a_ceiling(report):
+    frame = results.read(report / "out/rings/results.csv")
     accuracy = frame[(frame.metric == "accuracy") & (frame.split == "fresh") & (frame.domain == "all")]
     assert accuracy.groupby("method")["value"].mean().idxmax() == "bayes"
+
+
+@pytest.mark.slow
+def test_a_new_metric_is_in_the_results(report):
+    frame = results.read(report / "out/rings/results.csv").set_index(["method", "metric"])["value"]
+    assert 0 < frame["bayes", "brier"].mean() < frame["ffnn", "brier"].mean() < 1
