@@ -9,7 +9,6 @@ Out of scope: tables whose rows belong together, such as the visits of one patie
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.data import synthetic
-from kdlib.data.dataset import Dataset, from_arrays, save
+from kdlib.data.dataset import Dataset, from_arrays, save_in
 
 CUTS = 5  #: of a dataset with a small test set
 SMALL_TEST = 1000  #: points
@@ -221,10 +220,7 @@ def main():
         except ModuleNotFoundError as error:
             sys.exit(f"{name}: {error}")
         for dataset in made:
-            path = arguments.folder / f"{dataset.name}.pkl"
-            save(path, dataset)
-            sizes = f"{len(dataset.train)} train, {len(dataset.valid)} valid, {len(dataset.test)} test"
-            print(f"{path}: {sizes}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")
+            print(save_in(arguments.folder, dataset))
 
 
 if __name__ == "__main__":

@@ -111,15 +111,16 @@ class Dataset:
                 selects[rows[: max(1, round(SELECTION_SHARE * len(rows)))]] = True
         return self.train.take(~selects), self.train.take(selects), self.valid
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name: train, valid, and test if there is one."""
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: split for name, split in splits.items() if split is not None}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by key, in the contract's order; optional ones only where the dataset has them."""
-        splits = {"train": self.train, "valid": self.valid, "test": self.test}
-        return {
-            f"{part}_{name}": array
-            for name, split in splits.items()
-            for part in "xyd"
-            if split is not None and (array := getattr(split, part)) is not None
-        }
+        arrays = {f"{part}_{name}": getattr(split, part) for name, split in self.splits.items() for part in "xyd"}
+        return {key: array for key, array in arrays.items() if array is not None}
 
 
 def load(path) -> Dataset:
@@ -154,6 +155,14 @@ def save(path, data: Dataset | Mapping) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def save_in(folder: Path, dataset: Dataset) -> str:
+    """Writes a dataset as `<name>.pkl` into a folder, and returns a line that says what the file holds."""
+    path = folder / f"{dataset.name}.pkl"
+    save(path, dataset)
+    sizes = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    return f"{path}: {sizes}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:

@@ -1,18 +1,16 @@
-"""The four datasets: three Gaussian domains in the plane, at four distances from each other.
+"""The four datasets: three Gaussian domains in the plane, at four distances from each other, and their distribution.
 
-Domain k is a standard normal distribution around `centres(d)[k]`; a point is of class 1 if it lies
-outside its own domain's median radius. Since the law is known, fresh points, fresh training sets and the
-best accuracy that any classifier can reach (Bayes) are to be had as well. The recipe is
-`sklearn.datasets.make_gaussian_quantiles` with three fixed seeds, which gives the arrays of the public
-project whose design this one follows (SLAM-CROC/KnowledgeDisstillationMiniProject) exactly, and a test
-split that it left unused. All distances share noise, labels and domains: d is a repeated measure, not
-four independent datasets.
+Domain k is a standard normal distribution around `centres(d)[k]`; a point is of class 1 if it lies outside its own
+domain's median radius. The recipe is `sklearn.datasets.make_gaussian_quantiles` with three fixed seeds, which gives the
+arrays of the public project whose design this one follows (SLAM-CROC/KnowledgeDisstillationMiniProject) exactly, and a
+test split that it left unused. Noise, labels and domains are the same at all distances: d is a repeated measure, and
+these are not four independent datasets.
 
-`python -m kdlib.data.gaussians data` writes the pickles. Leaves out other laws than these.
+`python -m kdlib.data.gaussians data` writes the pickles. Out of scope: other distributions, for which see
+`distributions`.
 """
 
 import argparse
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kdlib.data.dataset import Dataset, Split, from_arrays, save
+from kdlib.data.dataset import Dataset, from_arrays, save_in
 
 DISTANCES = (0.25, 0.5, 0.75, 1.0)
 SEEDS = (0, 1234, 99)  #: of the three domains, as in the original
@@ -42,10 +40,10 @@ def _points(mean: tuple[float, float], k: int) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache
 def radii() -> np.ndarray:
     """Median radius of each domain (3,): the midpoint of the 500th and the 501st of its 1000 points."""
-    found = [np.sort(np.linalg.norm(_points((0.0, 0.0), k)[0], axis=1))[499:501].mean() for k in range(3)]
-    found = np.array(found)
-    found.setflags(write=False)  # cached, hence shared
-    return found
+    radii = [np.sort(np.linalg.norm(_points((0.0, 0.0), k)[0], axis=1))[499:501].mean() for k in range(3)]
+    radii = np.array(radii)
+    radii.setflags(write=False)  # cached, hence shared
+    return radii
 
 
 def generate(d: float) -> Dataset:
@@ -115,41 +113,10 @@ class ThreeGaussians:
         return np.linalg.norm(x[..., None, :] - centres(self.distance), axis=-1) > radii()
 
 
-def own_rule(d: float, x: np.ndarray, domain: np.ndarray) -> np.ndarray:
-    """The class (n,) of points (n, 2) of known domains (n,): 1 outside their own domain's median radius."""
-    return ThreeGaussians(d)._outside(x)[np.arange(len(x)), domain].astype(np.int64)
+def recognise(dataset: Dataset) -> ThreeGaussians | None:
+    """The distribution if `generate` gives a dataset's train and valid splits at some d, to rounding; else None.
 
-
-def fresh(d: float, n: int, seed: int) -> Split:
-    """n new points, in order of their domains, which have equal sizes (to one point)."""
-    domain = np.arange(n) * 3 // n
-    return Split(*ThreeGaussians(d).sample(domain, np.random.default_rng(seed)), domain)
-
-
-def fresh_training(d: float, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """New training sets: x (draws, 2400, 2), y (draws, 2400), d (draws, 2400)."""
-    domains = np.tile(np.repeat(np.arange(3), 800), (draws, 1))
-    return *ThreeGaussians(d).sample(domains, np.random.default_rng(seed)), domains
-
-
-def domain_posterior(d: float, x: np.ndarray) -> np.ndarray:
-    return ThreeGaussians(d).domain_posterior(x)
-
-
-def posterior(d: float, x: np.ndarray) -> np.ndarray:
-    return ThreeGaussians(d).posterior(x)
-
-
-def bayes_accuracy(d: float, split: Split, told_domain: bool = False) -> float:
-    """Accuracy on a split of the best classifier there is; of one that is told each point's domain, if asked."""
-    best = own_rule(d, split.x, split.d) if told_domain else posterior(d, split.x).argmax(axis=1)
-    return float(np.mean(best == split.y))
-
-
-def recognise(dataset: Dataset) -> float | None:
-    """The distance d at which `generate` gives a dataset's train and valid arrays, to rounding; else None.
-
-    Fresh points and ceilings of a dataset can be had if this is not None. d is told to six decimals.
+    d is found to six decimals.
     """
     train = dataset.train
     if train.x.shape != (2400, 2) or dataset.valid.x.shape != (300, 2) or dataset.domains != 3:
@@ -161,19 +128,17 @@ def recognise(dataset: Dataset) -> float | None:
     if not 0 < d < 1e6:
         return None
     rebuilt = generate(d)
-    return d if train.matches(rebuilt.train) and dataset.valid.matches(rebuilt.valid) else None
+    same = train.matches(rebuilt.train) and dataset.valid.matches(rebuilt.valid)
+    return ThreeGaussians(d) if same else None
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m kdlib.data.gaussians", description="Writes the four datasets.")
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("data"), help="where to (default: data)")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("data"), help="where to (%(default)s)")
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for d in DISTANCES:
-        path = folder / f"data_d{d}.pkl"
-        save(path, dataset := generate(d))
-        sizes = f"{len(dataset.train)} train, {len(dataset.valid)} valid, {len(dataset.test)} test"
-        print(f"{path}: {sizes}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")
+        print(save_in(folder, generate(d)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The recipe gives the original's arrays, and what is drawn from its law has the accuracies that theory gives."""
+"""The recipe gives the original's arrays, and its distribution has the accuracies that theory gives."""
 
 import hashlib
 import pickle
@@ -12,7 +12,8 @@ from scipy import stats
 
 from kdlib.data import from_arrays, gaussians, load, save
 from kdlib.data.dataset import LARGEST, REQUIRED
-from kdlib.data.gaussians import DISTANCES, generate
+from kdlib.data.distributions import fresh
+from kdlib.data.gaussians import DISTANCES, ThreeGaussians, generate
 
 DATA = Path(__file__).parents[2] / "data"
 LABELS = {
@@ -66,35 +67,35 @@ def test_the_command_writes_the_same_files_each_time(tmp_path):
         assert (tmp_path / "again.pkl").read_bytes() == (tmp_path / "new folder" / f"data_d{d}.pkl").read_bytes()
 
 
+def accuracy(d: float, split) -> float:
+    """Accuracy of the Bayes classifier."""
+    return np.mean(ThreeGaussians(d).posterior(split.x).argmax(axis=1) == split.y)
+
+
 def test_labels_follow_the_median_radius_of_their_domain(dataset):
     assert np.allclose(gaussians.radii(), [1.1584, 1.1083, 1.1890], atol=5e-5)
     for split in (dataset.train, dataset.valid, dataset.test):
-        assert gaussians.bayes_accuracy(distance(dataset), split, told_domain=True) == 1.0
+        radius = np.linalg.norm(split.x - gaussians.centres(distance(dataset))[split.d], axis=1)
+        assert np.array_equal(split.y, radius > gaussians.radii()[split.d])
 
 
 def test_bayes_ceilings_of_the_given_points(dataset):
-    valid, test = {0.25: (0.780, 0.833), 0.5: (0.987, 0.987), 0.75: (1, 1), 1.0: (1, 1)}[distance(dataset)]
-    assert round(gaussians.bayes_accuracy(distance(dataset), dataset.valid), 3) == valid
-    assert round(gaussians.bayes_accuracy(distance(dataset), dataset.test), 3) == test
+    d = distance(dataset)
+    valid, test = {0.25: (0.780, 0.833), 0.5: (0.987, 0.987), 0.75: (1, 1), 1.0: (1, 1)}[d]
+    assert (round(accuracy(d, dataset.valid), 3), round(accuracy(d, dataset.test), 3)) == (valid, test)
 
 
 @pytest.mark.parametrize(
-    ("d", "ceiling", "tolerance"), [(0.25, 0.817, 2e-3), (0.5, 0.9895, 6e-4), (0.75, 0.99998, 3e-5)]
+    ("d", "ceiling", "tolerance"), [(0.25, 0.817, 2e-3), (0.5, 0.9895, 6e-4), (0.75, 0.99998, 3e-5), (1.0, 1.0, 2e-5)]
 )
 def test_bayes_ceilings_of_fresh_points(d, ceiling, tolerance):
-    split = gaussians.fresh(d, 400_000, seed=5)
-    assert gaussians.bayes_accuracy(d, split) == pytest.approx(ceiling, abs=tolerance)
-    assert gaussians.bayes_accuracy(d, split, told_domain=True) == 1.0
+    assert accuracy(d, fresh(ThreeGaussians(d), 400_000, seed=5)) == pytest.approx(ceiling, abs=tolerance)
 
 
-def test_domains_far_apart_can_be_told_without_error():
-    assert gaussians.bayes_accuracy(1.0, gaussians.fresh(1.0, 100_000, seed=5)) == pytest.approx(1.0, abs=2e-5)
-
-
-def test_fresh_points_have_the_law_of_the_recipe():
-    split = gaussians.fresh(0.5, 30_000, seed=1)
+def test_fresh_points_have_the_distribution_of_the_recipe():
+    split = fresh(ThreeGaussians(0.5), 30_000, seed=1)
     assert split.x.shape == (30_000, 2) and split.y.dtype == split.d.dtype == np.int64
-    assert np.array_equal(np.bincount(split.d), [10_000] * 3) and np.all(np.diff(split.d) >= 0)
+    assert np.array_equal(split.d, np.repeat(np.arange(3), 10_000))
     noise = split.x - gaussians.centres(0.5)[split.d]
     assert stats.kstest(noise.ravel(), "norm").pvalue > 0.001
     radius = np.linalg.norm(noise, axis=1)
@@ -103,56 +104,52 @@ def test_fresh_points_have_the_law_of_the_recipe():
         assert split.y[split.d == k].mean() == pytest.approx(np.exp(-(gaussians.radii()[k] ** 2) / 2), abs=0.02)
 
 
-def test_fresh_points_follow_the_seed():
-    first, again, other = (gaussians.fresh(0.5, 900, seed).x for seed in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.isclose(first, other).any()
-    moved = gaussians.fresh(1.0, 900, 1)
-    assert np.allclose(moved.x - gaussians.centres(1.0)[moved.d], first - gaussians.centres(0.5)[moved.d])
-    assert len(gaussians.fresh(0.5, 1001, 0)) == 1001
+def test_noise_is_the_same_at_every_distance():
+    near, far = (fresh(ThreeGaussians(d), 900, seed=1) for d in (0.5, 1.0))
+    assert np.allclose(far.x - gaussians.centres(1.0)[far.d], near.x - gaussians.centres(0.5)[near.d])
 
 
-def test_fresh_training_sets_are_shaped_as_the_given_one():
-    x, y, d = gaussians.fresh_training(0.25, draws=4, seed=3)
-    assert x.shape == (4, 2400, 2) and y.shape == d.shape == (4, 2400) and y.dtype == d.dtype == np.int64
-    assert np.array_equal(d[2], generate(0.25).train.d)
-    inside = np.linalg.norm(x - gaussians.centres(0.25)[d], axis=-1) <= gaussians.radii()[d]
+def test_many_training_sets_are_drawn_at_once():
+    domains = np.tile(generate(0.25).train.d, (4, 1))
+    x, y = ThreeGaussians(0.25).sample(domains, np.random.default_rng(3))
+    assert x.shape == (4, 2400, 2) and y.shape == (4, 2400) and y.dtype == np.int64
+    inside = np.linalg.norm(x - gaussians.centres(0.25)[domains], axis=-1) <= gaussians.radii()[domains]
     assert np.array_equal(y, 1 - inside)
-    assert not np.isclose(x[0], x[1]).all(axis=1).any()  # each draw is its own
-    assert np.array_equal(gaussians.fresh_training(0.25, draws=2, seed=3)[0], x[:2])
-    assert not np.array_equal(gaussians.fresh_training(0.25, draws=2, seed=4)[0], x[:2])
+    assert not np.isclose(x[0], x[1]).all(axis=1).any()  # every draw has points of its own
+    fewer = ThreeGaussians(0.25).sample(domains[:2], np.random.default_rng(3))
+    assert np.array_equal(fewer[0], x[:2]) and np.array_equal(fewer[1], y[:2])
 
 
 def test_posteriors_agree_with_densities_and_with_counting():
-    d, split = 0.25, gaussians.fresh(0.25, 300_000, seed=9)
+    distribution = ThreeGaussians(0.25)
+    split = fresh(distribution, 300_000, seed=9)
     x = split.x[::1000]
-    density = np.stack([stats.multivariate_normal(mean).pdf(x) for mean in gaussians.centres(d)], axis=1)
-    assert np.allclose(gaussians.domain_posterior(d, x), density / density.sum(axis=1, keepdims=True))
-    probability = gaussians.posterior(d, split.x)
+    density = np.stack([stats.multivariate_normal(mean).pdf(x) for mean in gaussians.centres(0.25)], axis=1)
+    assert np.allclose(distribution.domain_posterior(x), density / density.sum(axis=1, keepdims=True))
+    probability = distribution.posterior(split.x)
     assert np.allclose(probability.sum(axis=1), 1) and probability.min() >= 0
-    for group in np.array_split(
-        np.argsort(probability[:, 1]), 10
-    ):  # of points alike in P(y = 1), that part is of class 1
+    for group in np.array_split(np.argsort(probability[:, 1]), 10):  # of points alike in P(y = 1)
         assert split.y[group].mean() == pytest.approx(probability[group, 1].mean(), abs=0.012)
 
 
 def test_posteriors_far_from_all_domains_stay_finite():
     far = np.array([[1e6, 0.0], [-1e150, 1e150]])
-    assert np.allclose(gaussians.posterior(0.5, far), [[0, 1], [0, 1]])
+    assert np.allclose(ThreeGaussians(0.5).posterior(far), [[0, 1], [0, 1]])
 
 
 def test_a_dataset_of_the_recipe_is_recognised(dataset):
     d = distance(dataset)
     arrays = dataset.arrays()
-    assert gaussians.recognise(dataset) == d
+    assert gaussians.recognise(dataset) == ThreeGaussians(d)
     for keys in (REQUIRED, (*REQUIRED, "d_valid")):  # as in the original's README, and its files
-        assert gaussians.recognise(from_arrays("original", {key: arrays[key] for key in keys})) == d
+        assert gaussians.recognise(from_arrays("original", {key: arrays[key] for key in keys})) == ThreeGaussians(d)
     single = {key: array.astype("f4") if key[0] == "x" else array for key, array in arrays.items()}
-    assert gaussians.recognise(from_arrays("single", single)) == d
+    assert gaussians.recognise(from_arrays("single", single)) == ThreeGaussians(d)
 
 
 @pytest.mark.parametrize("d", [0.01, 0.3, 0.123457, 2.5, 40.0])
 def test_any_distance_is_recognised(d):
-    assert gaussians.recognise(generate(d)) == d
+    assert gaussians.recognise(generate(d)) == ThreeGaussians(d)
 
 
 def test_other_datasets_are_not_recognised(dataset):
@@ -178,5 +175,5 @@ def test_a_file_with_the_original_names_and_protocol_is_recognised(tmp_path):
     written = pickle.dumps({key: arrays[key] for key in (*REQUIRED, "d_valid")}, protocol=3)
     (tmp_path / "theirs.pkl").write_bytes(written.replace(b"cnumpy._core.", b"cnumpy.core."))
     loaded = load(tmp_path / "theirs.pkl")
-    assert gaussians.recognise(loaded) == 0.75
+    assert gaussians.recognise(loaded) == ThreeGaussians(0.75)
     assert all(np.array_equal(value, arrays[key]) for key, value in loaded.arrays().items())
