@@ -1,13 +1,21 @@
-"""Settings of the tests' own process, made before TensorFlow is imported, and a real report that many read."""
+"""Settings of the tests' own process, made before TensorFlow is imported; a real report and sweep that many read."""
 
 import os
 import signal
 import subprocess
 
 import pytest
+import tiny_notebooks
 from run_report import FIVE_KEYS, run_report
 
-os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS="1")
+# Each test computes: what a cache holds from another run would prove nothing.
+os.environ.update(
+    TF_NUM_INTRAOP_THREADS="1",
+    TF_NUM_INTEROP_THREADS="1",
+    TF_CPP_MIN_LOG_LEVEL="3",
+    OMP_NUM_THREADS="1",
+    KDLIB_CACHE="",
+)
 # A shell's background jobs ignore Ctrl-C, and so would all that is started here, which some tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -41,6 +49,18 @@ def report(report_data, tmp_path_factory):
     assert "broken" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     return folder
+
+
+@pytest.fixture(scope="session")
+def swept_report(tmp_path_factory):
+    """The folder of a sweep of two points on a dataset of 24 points: two seeds, two epochs."""
+    folder = tmp_path_factory.mktemp("sweep")
+    tiny_notebooks.dataset(folder / "data" / "five <keys>.pkl")
+    (folder / "sweep.yaml").write_text("fraction: [0.5, 1]\nbatch_size: 8\nmethods: [ffnn, kd_routed]\n")
+    out = folder / "sweep"
+    done = run_report(f"--data={folder / 'data'}", f"--out={out}", "--seeds=2", folder / "sweep.yaml", action="sweep")
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 @pytest.fixture

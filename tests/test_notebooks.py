@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import nbformat
 import pytest
 from run_report import run_report
 
-from kdlib.data import gaussians, save
 from kdlib.report import manifest
 from kdlib.settings import Settings
 
-NOTEBOOKS = sorted(Path(__file__).parents[1].joinpath("notebooks").rglob("*.ipynb"))
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.rglob("*.ipynb"))
+NAMES = [str(path.relative_to(FOLDER).with_suffix("")) for path in NOTEBOOKS]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_notebook_is_clean(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -30,7 +32,7 @@ def test_a_notebook_is_clean(path):
     assert notebook.metadata.kernelspec.name == "python3"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_prose_refers_to_what_is_always_shown(path):
     """A figure that some datasets do not have is referred to by a claim that they do not have either."""
     cells = nbformat.read(path, as_version=4).cells
@@ -44,9 +46,21 @@ def test_prose_refers_to_what_is_always_shown(path):
     assert set(re.findall(r"\(#((?:figure|table)-.+?)\)", prose)) <= shown
 
 
-def test_the_templates_parameters_are_the_studys_settings_with_their_defaults_and_a_line_each():
-    notebook = nbformat.read(NOTEBOOKS[0].with_name("experiment.ipynb"), as_version=4)
-    (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+def parameters(path):
+    """The cell tagged parameters."""
+    (cell,) = [
+        cell for cell in nbformat.read(path, as_version=4).cells if "parameters" in cell.metadata.get("tags", [])
+    ]
+    return cell
+
+
+@pytest.mark.parametrize("path", FOLDER.glob("study/*.ipynb"), ids=lambda path: path.stem)
+def test_a_study_has_the_parameters_of_the_experiment(path):
+    assert parameters(path).source == parameters(FOLDER / "experiment.ipynb").source
+
+
+def test_the_parameters_are_the_settings_with_their_defaults_and_a_line_each():
+    cell = parameters(FOLDER / "experiment.ipynb")
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
     settings = asdict(Settings())
     assert values.keys() == settings.keys() | {"dataset", "output", "draft"}
@@ -55,27 +69,25 @@ def test_the_templates_parameters_are_the_studys_settings_with_their_defaults_an
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """What each notebook left, by its path: its records and its executed copies. One seed, two epochs."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    data, sweep = f"--data={folder}", folder / "sweep.yaml"
-    save(folder / "near.pkl", gaussians.generate(0.5))
-    sweep.write_text("temperature: [1, 4]\nmethods: [ffnn, kd_routed]\n")
-    run_report(data, f"--out={folder / 'report'}", "--seeds=1", "--study")
-    run_report(data, f"--out={folder / 'sweep'}", "--seeds=1", sweep, action="sweep")
-    found = {}
-    for path in folder.rglob(manifest.FILE):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        copies = [nbformat.read(copy, as_version=4) for copy in path.parent.glob("*.ipynb")]
-        found.setdefault(record["hashes"]["notebook"], []).append((record, copies))
-    return {path: found.get(manifest.digest(path.read_bytes()), []) for path in NOTEBOOKS}
+def executed(report_data, report, swept_report, tmp_path_factory):
+    """Folders of what every notebook left: those of the report and the sweep, and the slow studies on one dataset."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "data").mkdir()
+    shutil.copy(report_data / "near.pkl", folder / "data")
+    shutil.copytree(report, folder / "out")  # where the experiment is up to date
+    run_report(f"--data={folder / 'data'}", f"--out={folder / 'out'}", "--seeds=2", "--study")
+    return [path.parent for path in (*folder.rglob(manifest.FILE), *swept_report.rglob(manifest.FILE))]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_notebook_runs_to_its_end(path, executed):
-    assert executed[path]
-    for record, copies in executed[path]:
-        assert (record["status"], record["reason"]) == ("ok", "")
-        outputs = [output for copy in copies for cell in copy.cells for output in cell.get("outputs", [])]
-        assert [output.text for output in outputs if output.output_type == "stream"] == []  # no warning, no print
+    records = {folder: json.loads((folder / manifest.FILE).read_text(encoding="utf-8")) for folder in executed}
+    source = manifest.digest(path.read_bytes())
+    runs = {folder: record for folder, record in records.items() if record["hashes"]["notebook"] == source}
+    assert runs
+    assert [record["reason"] for record in runs.values() if record["status"] not in ("ok", "invalid")] == []
+    for folder in runs:
+        for copy in folder.glob("*.ipynb"):
+            outputs = [output for cell in nbformat.read(copy, as_version=4).cells for output in cell.get("outputs", [])]
+            assert [output.text for output in outputs if output.output_type == "stream"] == []  # no warning, no print

@@ -6,9 +6,7 @@ import lxml.html
 import numpy as np
 import pandas as pd
 import pytest
-from run_report import run_report
 from scipy import stats
-from tiny_notebooks import dataset as small_dataset
 
 from kdlib import plots
 from kdlib.data import gaussians
@@ -200,15 +198,10 @@ def test_figures_draw_what_the_slices_hold(points):
 
 
 @pytest.mark.slow
-def test_the_notebooks_of_a_sweep_for_real(tmp_path):
-    small_dataset(tmp_path / "data" / "five <keys>.pkl")
-    (tmp_path / "sweep.yaml").write_text("fraction: [0.5, 1]\nbatch_size: 8\nmethods: [ffnn, kd_routed]\n")
-    done = run_report("--seeds=2", f"--data={tmp_path / 'data'}", f"--out={tmp_path / 'out'}", tmp_path / "sweep.yaml",
-                 action="sweep")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    frame = pd.read_csv(tmp_path / "out" / "results.csv")
+def test_the_notebooks_of_a_sweep(swept_report):
+    frame = pd.read_csv(swept_report / "results.csv")
     assert set(frame.split) == {"valid", "select"} and set(frame.fraction) == {0.5, 1}
-    page = lxml.html.fromstring((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+    page = lxml.html.fromstring((swept_report / "index.html").read_text(encoding="utf-8"))
     assert len(page.xpath("//figure//img")) == 1 and len(page.xpath("//figure//table")) == 2
     assert all(len(image.get("alt")) > 40 for image in page.xpath("//img"))
     text = page.xpath("//main")[0].text_content()
