@@ -4,7 +4,7 @@ import numpy as np
 
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import Student, method
-from kdlib.methods.students import COPIES, on_queries, queries
+from kdlib.methods.students import copied_points
 from kdlib.training import losses
 from kdlib.training.loop import Fit
 from kdlib.training.plan import TrainingPlan
@@ -63,8 +63,9 @@ def ffnn_smoothed(problem: Problem) -> Student:
 )  # fmt: skip
 def ffnn_noisy(problem: Problem) -> Student:
     """Trained on noisy copies of the training points, each with the label of the point that it copies."""
-    _, origin = problem.once(queries, COPIES, of_pool=True)
-    return on_queries(problem, "ffnn_noisy", problem.labels[origin])
+    x, origin = problem.once(copied_points)
+    batches = problem.shuffled(np.arange(len(origin)))
+    return Student(problem.plan("ffnn_noisy", (problem.labels[origin],), x=x, batches=batches))
 
 
 @method(

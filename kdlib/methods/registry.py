@@ -38,9 +38,10 @@ class Trained:
     log_probabilities: LogProbabilities
     fits: dict[str, Fit] = field(default_factory=dict)  #: what was trained, by a title
     updates: int = 0  #: of the network that predicts, per member
-    teacher_updates: int = 0  #: spent on teachers, per member
+    teacher_updates: int = 0  #: of teachers or of a search, per member
     queries: int = 0  #: unlabelled points that teachers were asked about, beyond the training points
     target: LogProbabilities | None = None  #: what the student was to imitate, where it has a value
+    choice: str = ""  #: what was chosen on the selection split, in words
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,10 @@ class Student:
     """A population to be trained, and how its outputs are read."""
 
     plan: TrainingPlan
-    teacher_updates: int = 0
+    teacher_updates: int = 0  #: of teachers or of a search, per member
     queries: int = 0
     target: LogProbabilities | None = None
+    choice: str = ""
     inputs: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = (
         None  #: network inputs of points; None: scaled
     )
@@ -65,7 +67,7 @@ class Student:
             return self.read(outputs.astype(np.float64))
 
         costs = fit.updates, self.teacher_updates, self.queries
-        return Trained(log_probabilities, {"student": fit}, *costs, self.target)
+        return Trained(log_probabilities, {"student": fit}, *costs, self.target, self.choice)
 
 
 @dataclass(frozen=True)

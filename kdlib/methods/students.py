@@ -6,6 +6,7 @@ says otherwise.
 
 import numpy as np
 
+from kdlib.data import Split
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import LogProbabilities, Student
 from kdlib.methods.targets import soften
@@ -33,18 +34,11 @@ def distil(problem: Problem, task: str, target: LogProbabilities, agreement: boo
 def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int = COPIES, **more) -> Student:
     """A student of a teacher's answers alone, at the training points and at noisy copies of them; no label is used."""
     x, _ = problem.once(queries, copies, of_pool=True)
-    target = np.exp(teacher.log_probabilities(x))
-    return on_queries(
-        problem, task, target[0] if len(target) == 1 else target, copies,
-        target=lambda points, d=None: teacher.log_probabilities(points), **more,
-    )  # fmt: skip
-
-
-def on_queries(problem: Problem, task: str, wanted: np.ndarray, copies: int = COPIES, **more) -> Student:
-    """A network trained on the queries; wanted: the distribution over the classes at each, (n, classes)."""
-    scaled, rows = problem.once(_scaled_queries, copies, of_pool=True)
-    plan = problem.plan(task, (wanted,), x=scaled, batches=problem.shuffled(rows))
-    return Student(plan, queries=len(rows) - len(problem.pool), **more)
+    wanted = np.exp(teacher.log_probabilities(x))
+    scaled, rows = problem.once(scaled_queries, copies, of_pool=True)
+    plan = problem.plan(task, (wanted[0] if len(wanted) == 1 else wanted,), x=scaled, batches=problem.shuffled(rows))
+    target = lambda points, d=None: teacher.log_probabilities(points)  # noqa: E731
+    return Student(plan, queries=len(rows) - len(problem.pool), target=target, **more)
 
 
 def queries(problem: Problem, copies: int = COPIES) -> tuple[np.ndarray, np.ndarray]:
@@ -52,16 +46,29 @@ def queries(problem: Problem, copies: int = COPIES) -> tuple[np.ndarray, np.ndar
 
     These are the problem's pool, and copies of it with Gaussian noise in proportion to each domain's spread.
     """
-    pool = problem.pool
-    copies = max(1, min(copies, MAX_QUERIES // len(pool)))
-    spread = np.empty_like(pool.x)
-    for k in range(problem.domains):
-        spread[pool.d == k] = pool.x[pool.d == k].std(axis=0)
-    noise = np.random.default_rng(0).standard_normal((copies, *pool.x.shape)) * NOISE * spread
+    return noisy_copies(problem.pool, copies)
+
+
+def noisy_copies(split: Split, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    """A split's points, then copies of them (n * copies, features), and the row that each is a copy of."""
+    copies = max(1, min(copies, MAX_QUERIES // len(split)))
+    spread = np.empty_like(split.x)
+    for k in np.unique(split.d):
+        spread[split.d == k] = split.x[split.d == k].std(axis=0)
+    noise = np.random.default_rng(0).standard_normal((copies, *split.x.shape)) * NOISE * spread
     noise[0] = 0  # the points themselves
-    return (pool.x + noise).reshape(-1, pool.x.shape[1]), np.tile(np.arange(len(pool)), copies)
+    return (split.x + noise).reshape(-1, split.x.shape[1]), np.tile(np.arange(len(split)), copies)
 
 
-def _scaled_queries(problem: Problem, copies: int) -> tuple[np.ndarray, np.ndarray]:
+def scaled_queries(problem: Problem, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    """The queries as networks see them, and their rows (n * copies,)."""
     x, _ = problem.once(queries, copies, of_pool=True)
     return problem.scaled(x), np.arange(len(x))
+
+
+def copied_points(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """The training points and noisy copies of them as networks see them, and the row that each is a copy of."""
+    if problem.pool is problem.train:
+        return problem.once(scaled_queries, COPIES, of_pool=True)[0], problem.once(queries, COPIES, of_pool=True)[1]
+    x, origin = noisy_copies(problem.train, COPIES)
+    return problem.scaled(x), origin

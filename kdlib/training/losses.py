@@ -20,6 +20,13 @@ def cross_entropy(logits, targets, settings=None):
     return -tf.reduce_mean(tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=2), axis=1)
 
 
+def smoothed_cross_entropy(logits, targets, settings):
+    """Cross-entropy with labels of which the share `smoothing` is spread over all classes (Szegedy et al. 2016)."""
+    (labels,) = targets
+    smoothing = settings["smoothing"][:, None, None]
+    return cross_entropy(logits, ((1 - smoothing) * labels + smoothing / labels.shape[2],))
+
+
 def divergence(soft, log_student):
     """KL(teacher || student), mean over the batch (member,), of probabilities and log-probabilities."""
     log_soft = tf.math.log(tf.maximum(soft, 1e-30))  # 0 log 0 is 0

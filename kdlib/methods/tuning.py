@@ -1,0 +1,114 @@
+"""Direct training at its best, and the same choices for students.
+
+A network that trains for a fixed number of epochs without regularisation overfits noisy data, and anything smoother
+beats it. Here a small grid is searched: the training points alone or with noisy copies, weight decay, label smoothing
+and the number of epochs, each with a learning rate that falls to zero. What is chosen has the lowest cross-entropy on
+the selection split, which is never reported, averaged over a few seeds. All settings of one length are one population.
+
+Out of scope: the best epoch of a single seed. With a falling rate it is no better than a shorter training where data
+are noisy, and worse where they are not: selection then takes an epoch whose rate is still high.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from kdlib.methods.problem import Problem
+from kdlib.methods.registry import Student, method
+from kdlib.methods.students import copied_points
+from kdlib.training import losses
+from kdlib.training.loop import cosine
+from kdlib.training.plan import TrainingPlan, repeat, stack
+
+MAX_SEEDS = 3  #: of the search
+LENGTHS = (0.1, 1 / 3, 1.0)  #: of the training, as a share of all epochs
+DECAYS = (0.0, 0.03, 0.3)  #: decoupled weight decay, per step in units of the rate
+COPIED = (False, True)  #: whether noisy copies of the training points are trained on as well
+SMOOTHINGS = (0.0, 0.1)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One point of the grid."""
+
+    length: float
+    decay: float
+    copied: bool = False
+    smoothing: float = 0.0
+
+    def describe(self, epochs: int) -> str:
+        """In words; epochs: of a training of length 1."""
+        return ", ".join([
+            f"{shorten(epochs, self.length)} epochs",
+            f"weight decay {self.decay:g}" if self.decay else "no weight decay",
+            *(["noisy copies"] if self.copied else []),
+            *([f"label smoothing {self.smoothing:g}"] if self.smoothing else []),
+        ])  # fmt: skip
+
+
+GRID = [Choice(*each) for each in product(LENGTHS, DECAYS, COPIED, SMOOTHINGS)]
+STUDENT_GRID = [Choice(*each) for each in product(LENGTHS, DECAYS)]
+
+
+def shorten(epochs: int, length: float) -> int:
+    return max(1, round(epochs * length))
+
+
+def vary(plan: TrainingPlan, choice: Choice) -> TrainingPlan:
+    """A plan with another length and weight decay; its rate falls to zero at the end."""
+    batches = replace(plan.batches, epochs=shorten(plan.batches.epochs, choice.length))
+    rates = cosine(float(np.ravel(plan.rates)[0]), batches.updates)
+    return replace(plan, batches=batches, rates=rates, weight_decay=choice.decay)
+
+
+def direct_plan(problem: Problem, choice: Choice) -> TrainingPlan:
+    """Direct training with a choice of the grid."""
+    x, _ = problem.once(copied_points)
+    # The copies begin with the points themselves, so that both kinds of training share one array.
+    batches = problem.shuffled(problem.once(_all_rows) if choice.copied else problem.rows)
+    plan = problem.plan(
+        "ffnn_tuned", (problem.once(_copied_labels),), losses.smoothed_cross_entropy, x=x, batches=batches,
+        settings={"smoothing": choice.smoothing},
+    )  # fmt: skip
+    return vary(plan, choice)
+
+
+def _copied_labels(problem: Problem) -> np.ndarray:
+    return problem.labels[problem.once(copied_points)[1]]
+
+
+def _all_rows(problem: Problem) -> np.ndarray:
+    return np.arange(len(problem.once(copied_points)[1]))
+
+
+def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
+    """The number of the plan with the lowest cross-entropy on the selection split, and the updates of the search.
+
+    Updates are those of all plans and seeds together.
+    """
+    seeds = min(MAX_SEEDS, len(problem.seeds))
+    losses, updates = np.full(len(plans), np.inf), 0
+    for length in dict.fromkeys(plan.batches.updates for plan in plans):
+        same = [number for number, plan in enumerate(plans) if plan.batches.updates == length]
+        population = stack([repeat(plans[number], 1, seeds) for number in same])
+        fit = problem.run(replace(population, task=f"search: {population.task}"))
+        last = fit.watched["loss"][-1].reshape(len(same), seeds).mean(axis=1)
+        losses[same] = np.where(np.isfinite(last), last, np.inf)
+        updates += length * population.members
+    return int(losses.argmin()), updates
+
+
+def tuned(problem: Problem, grid: Sequence[Choice], plans: Sequence[TrainingPlan], **more) -> Student:
+    """The student whose plan is chosen among those of a grid; more: fields of `Student`."""
+    number, updates = choose(problem, plans)
+    costs = more.pop("teacher_updates", 0) + -(-updates // len(problem.seeds))
+    choice = grid[number].describe(problem.settings.epochs)
+    return Student(plans[number], teacher_updates=costs, choice=choice, **more)
+
+
+@method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
+def ffnn_tuned(problem: Problem) -> Student:
+    """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
+    return tuned(problem, GRID, [direct_plan(problem, choice) for choice in GRID])
