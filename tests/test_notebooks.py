@@ -54,7 +54,9 @@ def parameters(path):
     return cell
 
 
-@pytest.mark.parametrize("path", FOLDER.glob("study/*.ipynb"), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.parent.name == "study"], ids=lambda path: path.stem
+)
 def test_a_study_has_the_parameters_of_the_experiment(path):
     assert parameters(path).source == parameters(FOLDER / "experiment.ipynb").source
 
