@@ -30,7 +30,7 @@ LOCK = "requirements.txt"
 MORE = {"--%s" % group: "requirements-%s.txt" % group for group in ("test", "collection", "bench")}
 GET_PYTHON = "install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python ..."
 
-# What an installer's words mean, and what to do about it. The first that is found counts.
+# Signs in an installer's output, and what to do about them. The first that is found counts.
 REASONS = (
     (("no space left", "os error 28", "quota exceeded"), "the disk is full: free about 3 GB, then try again"),
     (("permission denied", "read-only file system"), "it may not be written to: deactivate it, so that .venv is used"),
@@ -119,9 +119,9 @@ def run(command, prefix):
     except (OSError, ValueError):
         log = None
     words = "\n".join(lines).lower()
-    last = next((line for line in reversed(lines) if line.strip()), "it said nothing").strip()
+    last = next((line for line in reversed(lines) if line.strip()), "the installer printed nothing").strip()
     reason = next((advice for signs, advice in REASONS if any(sign in words for sign in signs)), last)
-    sys.exit("can't set up {}: {}{}".format(prefix, reason, " (all that was said: {})".format(log) if log else ""))
+    sys.exit("can't set up {}: {}{}".format(prefix, reason, " (full output: {})".format(log) if log else ""))
 
 
 def venv_command(prefix, uv):
