@@ -1,10 +1,9 @@
 """Comparisons of methods over seeds: paired differences, their intervals, and a verdict for each.
 
-Seed i means the same start in every method, so methods are compared seed by seed. Intervals are bias-corrected
-bootstraps over seeds (Efron 1987), p-values those of the paired t-test; several comparisons are corrected after
-Holm (1979). Where seeds are few, a bootstrap is too narrow, and `t_interval` is used instead. All of this speaks of
-the given training data: how methods compare over fresh draws of them is another question. Out of scope: sentences
-(`findings`).
+Seed i means the same initial weights and batches in every method, so methods are compared seed by seed. Intervals and
+verdicts come from one test, the paired t-test: an interval excludes zero exactly where the test, corrected for the
+number of methods (Holm 1979), rejects. They cover initialisation and batch order, not resampling of the training set.
+Out of scope: sentences (`findings`).
 """
 
 import numpy as np
@@ -12,32 +11,18 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE_LEVEL = 0.95
-RESAMPLES = 9999  #: of a bootstrap
 TOLERANCE = 1e-12  #: values that differ by less are equal
 BETTER, WORSE, NEITHER = "better", "worse", "no significant difference"
 
 
-def interval(values) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of some values; the mean twice where they do not vary, NaN for a lone one."""
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return np.nan, np.nan
-    if np.ptp(values) < TOLERANCE:
-        return values.mean(), values.mean()
-    rng = np.random.default_rng(0)
-    found = stats.bootstrap((values,), np.mean, confidence_level=CONFIDENCE_LEVEL, n_resamples=RESAMPLES, rng=rng)
-    low, high = found.confidence_interval
-    return float(low), float(high)
-
-
-def t_interval(values) -> tuple[float, float]:
-    """95 % interval of Student's t for the mean of some values; the same special cases as `interval`."""
+def interval(values, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
+    """Interval of Student's t for the mean of some values; the mean twice where they are equal, NaN for a lone one."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return np.nan, np.nan
     if np.ptp(values) < TOLERANCE:
         return float(values.mean()), float(values.mean())
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(CONFIDENCE_LEVEL)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
     return float(low), float(high)
 
 
@@ -61,23 +46,40 @@ def holm(p) -> np.ndarray:
     return adjusted
 
 
+def holm_levels(p) -> np.ndarray:
+    """Confidence levels at which intervals exclude zero exactly where Holm's correction of these p-values rejects."""
+    p = np.asarray(p, float)
+    order = np.argsort(p, kind="stable")
+    alpha = (1 - CONFIDENCE_LEVEL) / np.arange(len(p), 0, -1)
+    kept = np.flatnonzero(p[order] > alpha)
+    if len(kept):  # after the first that is not rejected, none is
+        alpha[kept[0] :] = alpha[kept[0]]
+    levels = np.empty_like(p)
+    levels[order] = 1 - alpha
+    return levels
+
+
 def compare(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Every method against one: `mean`, `low`, `high` of the paired differences, `p` after Holm, `verdict`.
+    """Every method against one: `mean`, `low`, `high` of the paired differences, `p` after Holm, `verdict`, `seeds`.
 
     values: one row per seed, one column per method; a method with a single value (one that involves no chance)
-    is compared with every seed of the baseline.
+    is compared with every seed of the baseline. `raw p` is uncorrected, for whoever corrects over more.
     """
-    rows = {}
+    differences = {}
     for name in values.columns.drop(baseline):
         method = values[name]
         method = method.fillna(method.iloc[0]) if method.notna().sum() == 1 else method
-        difference = (method - values[baseline]).dropna()
-        rows[name] = [difference.mean(), *interval(difference), p_value(difference), len(difference)]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high", "p", "seeds"])
-    table["p"] = holm(table["p"])
-    clear = (table["p"] < 1 - CONFIDENCE_LEVEL) & ((table["low"] > 0) | (table["high"] < 0))
-    table["verdict"] = np.where(clear & (table["mean"] > 0), BETTER, np.where(clear, WORSE, NEITHER))
-    return table.rename_axis("method")
+        differences[name] = (method - values[baseline]).dropna()
+    raw = [p_value(each) for each in differences.values()]
+    rows = {
+        name: [each.mean(), *interval(each, level), len(each)]
+        for (name, each), level in zip(differences.items(), holm_levels(raw), strict=True)
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high", "seeds"])
+    table.insert(3, "p", holm(raw))
+    sign = np.where(table["low"] > 0, 1, np.where(table["high"] < 0, -1, 0))
+    table["verdict"] = np.select([sign > 0, sign < 0], [BETTER, WORSE], NEITHER)
+    return table.assign(**{"raw p": raw}).rename_axis("method")
 
 
 def gap_closed(mean: float, baseline: float, ceiling: float) -> float:
@@ -86,6 +88,6 @@ def gap_closed(mean: float, baseline: float, ceiling: float) -> float:
 
 
 def sampling_interval(accuracy: float, points: int) -> tuple[float, float]:
-    """95 % interval of an accuracy for the chance of which points were drawn (Wilson 1927)."""
+    """95% interval of an accuracy for the chance of which points were drawn (Wilson 1927)."""
     found = stats.binomtest(round(accuracy * points), points).proportion_ci(CONFIDENCE_LEVEL, method="wilson")
     return float(found.low), float(found.high)

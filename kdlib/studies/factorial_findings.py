@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from kdlib.evaluation.comparison import t_interval
+from kdlib.evaluation import comparison
 from kdlib.evaluation.formatting import counted, difference, plus_minus
 from kdlib.methods import original
 from kdlib.studies.factorial import FACTORS, MAX_SEEDS, FactorialStudy, subsets
@@ -60,7 +60,7 @@ def corners(frame: pd.DataFrame) -> pd.DataFrame:
 
 def interval(values) -> tuple[float, float, float]:
     """Mean and 95 % interval of paired differences (t: so few seeds make a bootstrap too narrow); NaN of a lone one."""
-    return float(np.mean(values)), *t_interval(values)
+    return float(np.mean(values)), *comparison.interval(values)
 
 
 def verdict(frame: pd.DataFrame, factor: str) -> str:
