@@ -13,7 +13,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 @styled
 def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, watched: str = "validation") -> Plot:
-    """Training loss, and accuracy on the points watched during training, by epoch: median and 10-90 % over seeds.
+    """Training loss, and accuracy on the points watched during training, by epoch: median and 10-90% over seeds.
 
     curves: {method: fit}, each with `loss` (epochs, member) and `watched`, a dict that may hold `accuracy`
     (epochs, member). watched: what the watched points are called.
@@ -59,6 +59,6 @@ def _finite(runs) -> np.ndarray:
 
 
 def _quantiles(runs) -> np.ndarray:
-    """10 %, 50 % and 90 % over members of (epochs, member): (3, epochs)."""
+    """10%, 50% and 90% over members of (epochs, member): (3, epochs)."""
     runs = _finite(runs)
     return np.quantile(runs, QUANTILES, axis=1) if runs.shape[1] else np.full((3, len(runs)), np.nan)

@@ -28,11 +28,14 @@ from kdlib.plots.theme import (
 
 
 @styled
-def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", clip: bool = False) -> Plot:
-    """Paired differences with their 95 % intervals, a row each; a filled marker where the interval excludes zero.
+def forest(
+    frame: pd.DataFrame, quantity: str = "difference in accuracy", *, clip: bool = False, corrected: bool = False
+) -> Plot:
+    """Paired differences with their 95% intervals, a row each; a filled marker where the interval excludes zero.
 
     frame: columns label, mean, low, high, and optionally verdict (a word or two), dataset (a panel for each).
-    clip: those far below the others become arrows at the edge, so that these can be told apart.
+    clip: those far below the others become arrows at the edge, so that these can be told apart. corrected: whether
+    the intervals allow for the number of comparisons, as those of `comparison.compare` do.
     """
     fig, axes, groups = _panels_of_rows(frame, row=0.58)
     low, high = (frame[end].fillna(frame["mean"]) for end in ("low", "high"))  # one seed has no interval
@@ -56,9 +59,10 @@ def forest(frame: pd.DataFrame, quantity: str = "difference in accuracy", clip: 
     label_scale(fig, axes, quantity)
     finish(fig)
     excluding = int(((frame.low > 0) | (frame.high < 0)).sum())
+    correction = ", corrected for the number of comparisons (Holm)" if corrected else ""
     caption = (
-        f"{capitalised(quantity)}, with {percent(CONFIDENCE_LEVEL)} intervals. A filled marker means that the interval "
-        f"excludes zero: {excluding} of {len(frame)}.{CLIPPED if left is not None else ''}"
+        f"{capitalised(quantity)}, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. A filled marker means that "
+        f"the interval excludes zero: {excluding} of {len(frame)}.{CLIPPED if left is not None else ''}"
     )
     return Plot(fig, caption, f"Forest plot of the {quantity}. {'; '.join(descriptions)}.")
 
@@ -108,7 +112,7 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
 
 @styled
 def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot:
-    """Steps from one design to another, each building on the one before: value, 95 % interval, and gain.
+    """Steps from one design to another, each building on the one before: value, 95% interval, and gain.
 
     frame: columns label, mean, low, high, in the order of the steps, and optionally seeds, dataset (a panel for each).
     """

@@ -360,6 +360,7 @@ def test_a_forest_fills_what_excludes_zero():
     dots = [line for line in plot.figure.axes[0].lines if line.get_marker() == "o"]
     paper = plot.figure.axes[0].get_facecolor()[:3]
     assert [to_rgb(dot.get_markerfacecolor()) == paper for dot in dots] == [False, True]
+    assert "95% intervals, corrected" in plots.forest(DIFFERENCES, corrected=True).caption
 
 
 @pytest.mark.parametrize(("clip", "lowest"), [(False, -0.31), (True, -0.004)])
