@@ -56,12 +56,20 @@ class KernelMachine(SklearnTeacher):
         grid = {"logisticregression__C": [1.0, 10.0, 100.0, 1000.0],
                 "nystroem__gamma": np.array([0.1, 0.3, 1.0]) / x.shape[1]}  # fmt: skip
         searched.append((make_pipeline(StandardScaler(), kernel, logistic), grid))
-        folds = min(FOLDS, np.unique(y, return_counts=True)[1].min())
-        if folds < 2:
-            return searched[0][0].fit(x, y)
-        splits = StratifiedKFold(folds, shuffle=True, random_state=0)
-        searches = [GridSearchCV(machine, grid, scoring="neg_log_loss", cv=splits) for machine, grid in searched]
-        return max((search.fit(x, y) for search in searches), key=lambda search: search.best_score_).best_estimator_
+        return search(searched, x, y)
+
+
+def search(machines: list[tuple], x: np.ndarray, y: np.ndarray):
+    """The fitted machine of the best cross-validated likelihood; the first as it is, where a class has one sample.
+
+    machines: estimators, each with a grid of its parameters.
+    """
+    folds = min(FOLDS, np.unique(y, return_counts=True)[1].min())
+    if folds < 2:
+        return machines[0][0].fit(x, y)
+    splits = StratifiedKFold(folds, shuffle=True, random_state=0)
+    searches = [GridSearchCV(*each, scoring="neg_log_loss", cv=splits).fit(x, y) for each in machines]
+    return max(searches, key=lambda each: each.best_score_).best_estimator_
 
 
 def kernel_mixture_of(problem: Problem) -> Mixture:

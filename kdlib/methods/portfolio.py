@@ -1,0 +1,289 @@
+"""A portfolio: teachers of many kinds, weighted by how well they answer for points that they were not fitted to.
+
+Each candidate is fitted five times, each time without one of five folds. Its answers for the folds left out give it a
+temperature (Guo et al. 2017) and a weight: those of the most likely mixture of all candidates (Smyth & Wolpert 1999).
+The student learns this mixture at the training points and at noisy copies of them. Candidates are machines of
+scikit-learn, for all domains at once or one per domain under a gate, and ensembles of the student's own network, of
+which some tell the domains apart. The recipe is the same for all datasets, and no split but the training split is used.
+
+A machine's settings are chosen once, on all training points, and kept in all folds: choosing in every fold takes five
+times as long. Out of scope: a search for the settings of trees and networks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kdlib.methods.kernel_teachers import KernelMachine, search, undistilled
+from kdlib.methods.problem import Problem
+from kdlib.methods.registry import Student, Trained, method
+from kdlib.methods.students import distil_on_queries, noisy_copies
+from kdlib.methods.targets import log_softmax, soften
+from kdlib.methods.teachers import GATE, POOLED, Mixture, SklearnTeacher, Teacher, fit_teacher
+from kdlib.training.batches import Shuffled, Together
+from kdlib.training.networks import Architecture, initial_weights, predict
+from kdlib.training.plan import TrainingPlan
+
+FOLDS = 5
+MEMBERS = 2  #: networks of each kind in each fold
+UPDATES = 8000  #: of each of these networks, at most
+NETWORK_COPIES = 10  #: of each point, for networks that learn from noisy copies
+QUERIES = 50_000  #: of the student, as far as the number of copies allows
+COPIES = 4, 60  #: fewest and most queries per point
+FLOOR = 0.005  #: of each answer, shared by the classes: trees say 0 of what they have not seen
+TEMPERATURES = 0.8, 3.5  #: lowest and highest
+ROUNDS = 200  #: of expectation and maximisation
+MIN_WEIGHT = 0.01  #: candidates of less are left out of the mixture
+
+
+class LinearMachine(SklearnTeacher):
+    """Logistic regression, its regularisation chosen by cross-validated likelihood."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def choose(self, x: np.ndarray, y: np.ndarray):
+        machine = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        return search([(machine, {"logisticregression__C": 10.0 ** np.arange(-2, 3)})], x, y)
+
+
+class ExtraTrees(SklearnTeacher):
+    """Extremely randomised trees (Geurts, Ernst & Wehenkel 2006)."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def choose(self, x: np.ndarray, y: np.ndarray):
+        return ExtraTreesClassifier(100, min_samples_leaf=3, random_state=0).fit(x, y)
+
+
+class BoostedTrees(SklearnTeacher):
+    """Gradient boosting of small trees (Friedman 2001)."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def choose(self, x: np.ndarray, y: np.ndarray):
+        settings = {"max_iter": 60, "max_leaf_nodes": 8, "l2_regularization": 1.0, "early_stopping": False}
+        return HistGradientBoostingClassifier(**settings, random_state=0).fit(x, y)
+
+
+class Networks:
+    """An ensemble of networks, as one member; their outputs are the pairs of a domain and a class.
+
+    gate: P(k | x), where the networks are told the domain: their answers are averaged over it.
+    """
+
+    def __init__(self, problem: Problem, weights: list[np.ndarray], gate: Teacher | None = None):
+        self.problem, self.weights, self.gate = problem, weights, gate
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(1, n, classes)."""
+        domains = self.problem.domains
+        if self.gate is None:
+            p = self._answers(x, np.zeros(domains))
+        else:
+            gate = np.exp(self.gate.log_probabilities(x))[0]
+            p = sum(gate[:, k, None] * self._answers(x, told) for k, told in enumerate(np.eye(domains)))
+        return np.log(np.maximum(p, 1e-30))[None]
+
+    def _answers(self, x, told):
+        outputs = predict(self.weights, with_domain(self.problem.scaled(x), told)).astype(np.float64)
+        pairs = np.exp(log_softmax(outputs)).mean(axis=0)
+        return pairs.reshape(len(x), self.problem.domains, -1).sum(axis=1)
+
+
+def with_domain(x: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Features (n, features) and the one-hot domain beside them (n, domains); zeros for a network not told it."""
+    return np.concatenate([x, np.broadcast_to(told, (len(x), told.shape[-1]))], axis=1)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the networks of one candidate are trained."""
+
+    copied: bool = False  #: on noisy copies of the points too
+    told: bool = False  #: with the domain among the inputs
+    joint: bool = False  #: towards the domain and the class, instead of the class alone
+    decay: float = 0.0  #: of weights, per step in units of the rate
+
+
+WAYS = {
+    "networks": Way(),
+    "networks, noisy copies": Way(copied=True, decay=0.3),
+    "networks told the domain": Way(told=True),
+    "networks of domain and class": Way(joint=True),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of teacher, fitted without each fold."""
+
+    title: str
+    kind: str  #: "kernel machines", "linear", "trees" or "networks"
+    tells_domains: bool  #: whether it learns from the domains of the training points
+    teachers: list[Teacher]  #: (fold,)
+
+
+def folds(problem: Problem) -> np.ndarray:
+    """The fold of each training point (n,); the points of each domain and class are spread evenly over the folds."""
+    train, fold = problem.train, np.empty(len(problem.train), int)
+    order = np.lexsort((np.random.default_rng(0).permutation(len(train)), train.y, train.d))
+    fold[order] = np.arange(len(train)) % FOLDS
+    return fold
+
+
+def without_each(problem: Problem, make: type[SklearnTeacher], part: int | str = POOLED) -> list[Teacher]:
+    """A teacher of one part of the samples, as `fit_teacher` has them, with its choices fitted without each fold."""
+    train, fold, chosen = problem.train, problem.once(folds), problem.once(fit_teacher, make, part)
+    y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
+    rows = problem.domain_rows[part] if isinstance(part, int) else problem.rows
+    return [chosen.refit(train.x[kept], y[kept], outputs) for kept in (rows[fold[rows] != f] for f in range(FOLDS))]
+
+
+def gates(problem: Problem) -> list[Teacher]:
+    """P(k | x), fitted without each fold."""
+    return without_each(problem, KernelMachine, GATE)
+
+
+def per_domain(problem: Problem, make: type[SklearnTeacher]) -> list[Teacher]:
+    """A teacher per domain under the gate, all fitted without each fold."""
+    teachers = zip(*(without_each(problem, make, k) for k in range(problem.domains)), strict=True)
+    return [Mixture(*each) for each in zip(teachers, problem.once(gates), strict=True)]
+
+
+def network_plan(problem: Problem, ways: list[Way]) -> TrainingPlan:
+    """All networks as one population; members are (way, fold, member), the last fastest.
+
+    They learn from one table, in which each way has rows of its own: the points, then their copies if it uses them.
+    """
+    train, classes, domains, settings = problem.train, problem.classes, problem.domains, problem.settings
+    points, origin = noisy_copies(train, NETWORK_COPIES)
+    points, fold = problem.scaled(points), problem.once(folds)
+    epochs = min(settings.epochs, -(-UPDATES // problem.steps))
+    seeds = [tuple(range(f * MEMBERS, (f + 1) * MEMBERS)) for f in range(FOLDS)]
+    x, wanted, batches = [], [], []
+    for way in ways:
+        of = origin if way.copied else problem.rows
+        first = sum(map(len, x))
+        x.append(with_domain(points[: len(of)], np.eye(domains)[train.d[of]] if way.told else np.zeros(domains)))
+        wanted.append(train.y[of] + (train.d[of] * classes if way.joint else 0))
+        for f, members in enumerate(seeds):
+            rows = first + np.flatnonzero(fold[of] != f)
+            batches.append(Shuffled(rows, settings.batch_size, problem.steps, epochs, members))
+    outputs = domains * classes
+    architecture = Architecture(x[0].shape[1], settings.hidden, (outputs,))
+    return problem.plan(
+        "networks of the portfolio", (np.eye(outputs)[np.concatenate(wanted)],), x=np.concatenate(x), watch=None,
+        weights=initial_weights(architecture, [seed for members in seeds for seed in members] * len(ways)),
+        batches=Together(tuple(batches)), weight_decay=np.repeat([way.decay for way in ways], FOLDS * MEMBERS),
+    )  # fmt: skip
+
+
+def candidates(problem: Problem) -> tuple[list[Candidate], int]:
+    """All candidates and the updates of their networks; with one domain, those that need no other."""
+    machines = {
+        "kernel machine": ("kernel machines", KernelMachine),
+        "linear machine": ("linear", LinearMachine),
+        "extra trees": ("trees", ExtraTrees),
+        "boosted trees": ("trees", BoostedTrees),
+    }
+    several = problem.domains > 1
+    made = [Candidate(title, kind, False, without_each(problem, make)) for title, (kind, make) in machines.items()]
+    for title, (kind, make) in list(machines.items())[: 2 if several else 0]:
+        made.append(Candidate(f"{title} per domain", kind, True, per_domain(problem, make)))
+    ways = {title: way for title, way in WAYS.items() if several or not (way.told or way.joint)}
+    fit = problem.run(network_plan(problem, list(ways.values())))
+    of_fold = zip(*(np.split(layer, len(ways) * FOLDS) for layer in fit.weights), strict=True)
+    for title, way in ways.items():
+        given = problem.once(gates) if way.told else [None] * FOLDS
+        teachers = [Networks(problem, list(next(of_fold)), gate) for gate in given]
+        made.append(Candidate(title, "networks", way.told or way.joint, teachers))
+    return made, fit.updates * len(ways) * FOLDS * MEMBERS
+
+
+class Portfolio:
+    """The mixture of all candidates: a teacher, and how it came about.
+
+    For each candidate there are its temperature, its weight, and the cross-entropy of its `answers` for the training
+    points (candidate, n, classes), each given by the fit without that point's fold.
+    """
+
+    def __init__(self, problem: Problem):
+        train, fold = problem.train, problem.once(folds)
+        self.candidates, self.updates = candidates(problem)
+        answers = np.empty((len(self.candidates), len(train), problem.classes))
+        for each, candidate in zip(answers, self.candidates, strict=True):
+            for f, teacher in enumerate(candidate.teachers):
+                each[fold == f] = np.exp(teacher.log_probabilities(train.x[fold == f]))[0]
+        self.temperatures = np.array([best_temperature(each, train.y) for each in answers])
+        self.answers = np.stack([softened(*each) for each in zip(answers, self.temperatures, strict=True)])
+        likelihoods = self.answers[:, problem.rows, train.y]
+        self.cross_entropies = -np.log(likelihoods).mean(axis=1)
+        weights = mixture_weights(likelihoods)
+        weights[weights < MIN_WEIGHT] = 0
+        self.weights = weights / weights.sum()
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(1, n, classes); every candidate answers by the mean of its fits."""
+        mixed = np.zeros((len(x), self.answers.shape[2]))
+        for candidate, temperature, weight in zip(self.candidates, self.temperatures, self.weights, strict=True):
+            if weight:
+                fits = [np.exp(teacher.log_probabilities(x))[0] for teacher in candidate.teachers]
+                mixed += weight * softened(np.mean(fits, axis=0), temperature)
+        return np.log(mixed)[None]
+
+    def table(self) -> pd.DataFrame:
+        """One row per candidate: what it is, its temperature, cross-entropy for the folds left out, and weight."""
+        return pd.DataFrame({
+            "candidate": [candidate.title for candidate in self.candidates],
+            "kind": [candidate.kind for candidate in self.candidates],
+            "tells_domains": [candidate.tells_domains for candidate in self.candidates],
+            "temperature": self.temperatures,
+            "cross_entropy": self.cross_entropies,
+            "weight": self.weights,
+        })  # fmt: skip
+
+
+def softened(p: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (n, classes) at a temperature; none of them is 0."""
+    return soften(np.log((1 - FLOOR) * p + FLOOR / p.shape[1]), temperature)
+
+
+def best_temperature(p: np.ndarray, y: np.ndarray) -> float:
+    """The temperature at which probabilities (n, classes) make the classes y (n,) most likely."""
+
+    def loss(log_temperature):
+        return -np.log(softened(p, np.exp(log_temperature))[np.arange(len(y)), y]).mean()
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def mixture_weights(likelihoods: np.ndarray) -> np.ndarray:
+    """Convex weights (candidates,) of the mixture that is most likely, from likelihoods (candidates, n)."""
+    weights = np.full(len(likelihoods), 1 / len(likelihoods))
+    for _ in range(ROUNDS):  # expectation and maximisation
+        shares = weights[:, None] * likelihoods
+        weights = (shares / shares.sum(axis=0)).mean(axis=1)
+    return weights
+
+
+@method("KD, portfolio", section="portfolio", in_summary=True)
+def kd_portfolio(problem: Problem) -> Student:
+    """Taught by the portfolio: the mixture of many kinds of teachers that is most likely out of fold."""
+    teacher = problem.once(Portfolio)
+    copies = int(np.clip(QUERIES // len(problem.pool), *COPIES))
+    return distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
+
+
+@method("Portfolio, undistilled", role="teacher", section="portfolio")
+def portfolio(problem: Problem) -> Trained:
+    """What the student of the portfolio imitates: the mixture itself."""
+    return undistilled(problem.once(Portfolio))
