@@ -27,8 +27,8 @@ def baseline(methods: pd.DataFrame) -> str:
 
 
 def in_summary(methods: pd.DataFrame, *roles: str) -> dict[str, str]:
-    """Titles by name of the methods that the summary shows, of some roles if any are given."""
-    shown = methods["in_summary"] & (methods["role"].isin(roles) if roles else True)
+    """Titles by name of the summary's methods, which do not use the domain; of some roles if any are given."""
+    shown = methods["in_summary"] & ~methods["uses_domain"] & (methods["role"].isin(roles) if roles else True)
     return methods.loc[shown, "title"].to_dict()
 
 

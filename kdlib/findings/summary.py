@@ -11,7 +11,6 @@ import pandas as pd
 
 from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
 from kdlib.evaluation.formatting import (
-    NO_BREAK,
     counted_range,
     difference,
     percent,
@@ -49,18 +48,19 @@ def overview(runs: Reports) -> str:
     tables, registered = comparisons(runs), methods(runs)
     students = dataset_findings.in_summary(registered, "student")
     rows = {name: [table.loc[name] for table in tables.values() if name in table.index] for name in students}
-    rows = dict(sorted(rows.items(), key=lambda item: -np.mean([row["difference"] for row in item[1]])))  # best first
-    won = any(row["verdict"] == BETTER for each in rows.values() for row in each)
+    best_first = sorted(students, key=lambda name: -np.mean([row["difference"] for row in rows[name]]))
+    won = any(row["verdict"] == BETTER for of in rows.values() for row in of)
+    verdict = "Distillation can beat direct training" if won else "No student is shown to beat direct training"
+    seeds = counted_range({int(table["seeds"].max()) for table in tables.values()}, "seed")
     lines = [
-        "**Distillation can beat direct training.**" if won else "**No student is shown to beat direct training.**",
-        f"Differences in accuracy from {baseline(runs)}, which learns from all domains directly, in percentage points, "
-        f"paired over {counted_range({int(table['seeds'].max()) for table in tables.values()}, 'seed')}:\n",
-        *(f"- **{students[name]}**: {_over_datasets(each)}. {registered.loc[name, 'description']}"
-          for name, each in rows.items()),
-    ]  # fmt: skip
+        f"**{verdict}.** Differences in accuracy from direct training (*{baseline(runs)}*), in percentage points, "
+        f"paired over {seeds}:\n"
+    ]
+    for name in best_first:
+        lines.append(f"- **{students[name]}**: {_over_datasets(rows[name])}. {registered.loc[name, 'description']}")
     if ceilings(runs.first()):
         lines += ["", "[The chart](#figure-gaps) shows how far each method is from the best possible accuracy."]
-    return " ".join(lines[:2]) + "\n" + "\n".join(lines[2:])
+    return "\n".join(lines)
 
 
 def _over_datasets(rows) -> str:
@@ -195,14 +195,27 @@ def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def titles(runs: Reports) -> dict[str, str]:
-    """Titles by name of the methods that the summary shows."""
+    """Titles by name of the summary's methods."""
     return dataset_findings.in_summary(methods(runs)) if runs.good else {}
+
+
+def shown_on_maps(runs: Reports) -> dict[str, str]:
+    """Titles by name of the baseline, the least accurate of the summary's students and the two most accurate.
+
+    Accuracy is the mean difference to the baseline over datasets.
+    """
+    registered, tables = methods(runs), pd.concat(comparisons(runs), names=["dataset", "method"])
+    mean = tables["difference"].groupby(level="method").mean()
+    students = [name for name in dataset_findings.in_summary(registered, "student") if name in mean]
+    ranked = sorted(students, key=mean.get)
+    chosen = {dataset_findings.baseline(registered), *ranked[:1], *ranked[-2:]}
+    return {name: title for name, title in registered["title"].items() if name in chosen}
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
     """Difference to the baseline in points, interval and verdict of every method (rows) on each dataset, as text."""
     columns = {
-        name: table.apply(lambda row: f"{_points(row)} {row['verdict'].replace(' ', NO_BREAK)}", axis=1)
+        name: table.apply(lambda row: f"{_points(row)} {row['verdict']}", axis=1)
         for name, table in comparisons(runs).items()
     }
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")

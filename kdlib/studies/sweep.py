@@ -1,9 +1,9 @@
-"""What the points of a sweep found: one tidy table, each method's best setting, and what each setting changes.
+"""The results of a sweep: one tidy table, each method's best setting, and the effect of each setting.
 
-A point is a dataset with one choice of settings; its folder is named after what is swept, `temperature=4,alpha=0.5`.
-A method's setting is chosen by its mean accuracy on points that are not reported: the validation split or, where that
-is reported, the part of train that selects. Intervals are Student's t over seeds, which speak of the start and of
-nothing else. Leaves out running points (the press), figures (`plots`) and sentences (`sweep_claims`).
+A point is one combination of settings on a dataset; its folder is named after what is swept, `temperature=4,alpha=0.5`.
+A method's setting is selected by its mean accuracy on a split that is not reported: the validation split or, where that
+is reported, the part of train that selects. Intervals are Student's t over seeds: they cover initialisation and batch
+order. Out of scope: running points (`report.sweep`), figures (`plots`) and sentences (`findings.sweep`).
 """
 
 import json
@@ -15,10 +15,10 @@ import pandas as pd
 
 from kdlib.evaluation import comparison, results
 from kdlib.evaluation.formatting import decimal, difference, plus_minus, setting
-from kdlib.evaluation.results import CEILINGS, COLUMNS, reported, select
+from kdlib.evaluation.results import BAYES, COLUMNS, reported, select
 
-SELECTS = "select"  #: the split that chooses where valid is reported
-MOST_ROWS = 200  #: of points in a table
+SELECTION = "select"  #: the split that selects where valid is reported
+MAX_ROWS = 200  #: of points in a table
 
 
 def write(experiment, output) -> str:
@@ -26,12 +26,11 @@ def write(experiment, output) -> str:
     frames, problem = [experiment.results], experiment.problem
     if problem.reported == "valid":
         for name, trained in experiment.trained.items():
-            tally = results.tally(problem.select, trained.log_probabilities)
-            frames.append(results.frame(experiment.dataset.name, name, SELECTS, tally))
+            scores = results.score(problem.select, trained.log_probabilities)
+            frames.append(results.frame(experiment.dataset.name, name, SELECTION, scores))
     Path(output).mkdir(parents=True, exist_ok=True)
-    results.write(pd.concat(frames, ignore_index=True), Path(output) / "results.csv")
     experiment.methods.to_csv(Path(output) / "methods.csv", lineterminator="\n")
-    return results.write_checksums(output)
+    return results.write_tables({"results": pd.concat(frames, ignore_index=True)}, output)
 
 
 class Points:
@@ -42,29 +41,29 @@ class Points:
         paths = sorted(self.folder.glob("*/*=*/manifest.json"))
         self.manifests = {(p.parents[1].name, p.parent.name): json.loads(p.read_text("utf-8")) for p in paths}
         paths = sorted(self.folder.glob("*/manifest.json"))
-        self.refused = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}  #: whole datasets
+        self.invalid = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}  #: whole datasets
         self.good = [key for key, manifest in self.manifests.items() if manifest["status"] == "ok"]
         names = dict.fromkeys(pair.partition("=")[0] for _, point in self.manifests for pair in point.split(","))
         self.swept = {name: self._values(name) for name in names}  #: values in order, by setting
-        self.moving = [name for name, values in self.swept.items() if len(values) > 1]
+        self.varied = [name for name, values in self.swept.items() if len(values) > 1]
 
     def _values(self, name) -> list:
         values = sorted(manifest["parameters"][name] for manifest in self.manifests.values())
-        return list(dict.fromkeys(map(_cell, values)))
+        return list(dict.fromkeys(map(_value, values)))
 
     @property
-    def held(self) -> dict:
-        """What is no list in the sweep's file, and not the number of seeds, which the results tell."""
+    def fixed(self) -> dict:
+        """Values by setting of what is not swept, without the number of seeds, which the results have."""
         parameters = next(iter(self.manifests.values()), {}).get("parameters", {})
         others = {*self.swept, "seeds", "methods", "draft"}
-        return {name: _cell(value) for name, value in parameters.items() if name not in others}
+        return {name: _value(value) for name, value in parameters.items() if name not in others}
 
     @cached_property
     def results(self) -> pd.DataFrame:
         """Tidy results of all good points: the usual columns, and one per swept setting."""
         frames = [
             results.read(self.folder / dataset / point / "results.csv").assign(
-                **{name: _cell(self.manifests[dataset, point]["parameters"][name]) for name in self.swept}
+                **{name: _value(self.manifests[dataset, point]["parameters"][name]) for name in self.swept}
             )
             for dataset, point in self.good
         ]
@@ -77,124 +76,132 @@ class Points:
 
     @cached_property
     def methods(self) -> pd.DataFrame:
-        """Titles by method, in the order of the sweep, and whether it is told the domain."""
+        """What is registered of each method of the sweep, in its order; without Bayes, which is the ceiling."""
         paths = [self.folder / dataset / point / "methods.csv" for dataset, point in self.good]
-        frames = [pd.read_csv(path, index_col="method") for path in paths]
-        every = pd.concat(frames) if frames else pd.DataFrame(columns=["title", "told the domain"])
-        return every[~every.index.duplicated()].drop(index=list(CEILINGS), errors="ignore")
+        frames = [pd.read_csv(path, index_col="method", keep_default_na=False) for path in paths]
+        every = pd.concat(frames) if frames else pd.DataFrame(columns=["title", "role", "uses_domain"])
+        return every[~every.index.duplicated()].drop(index=BAYES, errors="ignore")
 
     @property
     def titles(self) -> dict[str, str]:
         return self.methods["title"].to_dict()
 
+    @property
+    def compared(self) -> list[str]:
+        """The methods that are compared: those that do not use the domain and are no bounds."""
+        apart = self.methods["uses_domain"].astype(bool) | (self.methods["role"] == "bound")
+        return list(self.methods.index[~apart])
+
+    @property
+    def baseline(self) -> str:
+        """What methods are compared with: the last of the baselines or, without one, the first that is compared."""
+        baselines = self.methods.index[self.methods["role"] == "baseline"]
+        return next(iter([*baselines[::-1], *self.compared]), "")
+
     @cached_property
     def ceilings(self) -> dict[str, float]:
         """The accuracy that no method can exceed, of each dataset where it is known."""
-        bayes = select(self.results, method="bayes", split="fresh")
+        bayes = select(self.results, method=BAYES, split="fresh")
         return bayes.groupby("dataset", sort=False)["value"].first().to_dict()
 
     @cached_property
     def _accuracies(self) -> pd.DataFrame:
-        """Accuracy by seed on the split that is reported and on the one that chooses, which `role` tells apart."""
+        """Accuracy by seed on the split that is reported and on the one that selects, as column `use` says."""
         frame = select(self.results)
         frame = frame[frame["method"].isin(self.methods.index)]
-        roles = []
+        uses = []
         for dataset, mine in self.results.groupby("dataset", sort=False):
             split = reported(mine)
-            roles += [(dataset, split, "reported"), (dataset, SELECTS if split == "valid" else "valid", "chooses")]
-        return frame.merge(pd.DataFrame(roles, columns=["dataset", "split", "role"]), on=["dataset", "split"])
+            uses += [(dataset, split, "reported"), (dataset, SELECTION if split == "valid" else "valid", "selection")]
+        return frame.merge(pd.DataFrame(uses, columns=["dataset", "split", "use"]), on=["dataset", "split"])
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """A row per dataset, method and point: mean, sd, seeds, low, high of what is reported, and what `chooses`."""
+        """A row per dataset, method and point: mean, sd, seeds, low, high of the reported accuracy, and `selection`.
+
+        The latter is the mean accuracy on the split that selects.
+        """
         keys = ["dataset", "method", *self.swept]
-        groups = {role: rows.groupby(keys, sort=False)["value"] for role, rows in self._accuracies.groupby("role")}
+        groups = {use: rows.groupby(keys, sort=False)["value"] for use, rows in self._accuracies.groupby("use")}
         if not groups:
-            return pd.DataFrame(columns=[*keys, "mean", "sd", "seeds", "low", "high", "chooses"])
+            return pd.DataFrame(columns=[*keys, "mean", "sd", "seeds", "low", "high", "selection"])
         table = groups["reported"].agg(mean="mean", sd="std", seeds="size")
-        intervals = groups["reported"].apply(comparison.t_interval)
-        table = table.assign(low=intervals.str[0], high=intervals.str[1], chooses=groups["chooses"].mean())
+        intervals = groups["reported"].apply(comparison.interval)
+        table = table.assign(low=intervals.str[0], high=intervals.str[1], selection=groups["selection"].mean())
         return table.reset_index()
 
     @cached_property
     def best(self) -> pd.DataFrame:
-        """The rows of `scores` that are chosen: of each dataset and method, the first of the highest."""
-        return self.scores.loc[self.scores.groupby(["dataset", "method"], sort=False)["chooses"].idxmax()]
+        """The rows of `scores` that are selected: of each dataset and method, the first of the highest `selection`."""
+        return self.scores.loc[self.scores.groupby(["dataset", "method"], sort=False)["selection"].idxmax()]
 
     def slices(self, *names: str) -> pd.DataFrame:
-        """The rows of `scores` in which all but the named settings are as chosen."""
+        """The rows of `scores` in which all settings but the named ones have their selected values."""
         others = [name for name in self.swept if name not in names]
         return self.scores.merge(self.best[["dataset", "method", *others]], on=["dataset", "method", *others])
 
-    def moves(self, dataset: str, method: str, name: str) -> bool:
-        """Whether a setting changes anything for a method: FFNN, for one, knows no temperature."""
+    def has_effect(self, dataset: str, method: str, name: str) -> bool:
+        """Whether a setting changes a method's accuracy: direct training, for one, has no temperature."""
         mine = self.slices(name).query("dataset == @dataset and method == @method")
         return mine["mean"].nunique() > 1
 
     def setting(self, line) -> str:
-        """A point in words, without what changes nothing: `temperature 4, alpha 0.5`."""
-        return ", ".join(
-            f"{name} {setting(line[name])}" for name in self.moving if self.moves(line["dataset"], line["method"], name)
-        )
+        """A point in words, without settings that have no effect: `temperature 4, alpha 0.5`."""
+        names = [name for name in self.varied if self.has_effect(line["dataset"], line["method"], name)]
+        return ", ".join(f"{name} {setting(line[name])}" for name in names)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        return list(combinations(self.moving, 2))
+        return list(combinations(self.varied, 2))
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """Each method against the baseline, both at their best settings: `statistics.compare` by dataset and method."""
-        chosen = self._accuracies[self._accuracies["role"] == "reported"].merge(
+        """Each method against the baseline, both at their best settings: `comparison.compare` by dataset and method."""
+        selected = self._accuracies[self._accuracies["use"] == "reported"].merge(
             self.best[["dataset", "method", *self.swept]], on=["dataset", "method", *self.swept]
         )
         tables = {}
-        for dataset, mine in chosen.groupby("dataset", sort=False):
+        for dataset, mine in selected.groupby("dataset", sort=False):
             values = mine.pivot(index="seed", columns="method", values="value")
             if self.baseline in values:
-                alike = [m for m in self.methods.index if m in values and not self.methods["told the domain"][m]]
-                tables[dataset] = comparison.compare(values[alike], self.baseline)
+                compared = [name for name in self.compared if name in values]
+                tables[dataset] = comparison.compare(values[compared], self.baseline)
         return pd.concat(tables, names=["dataset"]) if tables else pd.DataFrame()
-
-    @property
-    def baseline(self) -> str:
-        """What methods are compared with: FFNN, or the first that is not told the domain."""
-        told = self.methods["told the domain"]
-        return "ffnn" if "ffnn" in told.index else next(iter(told.index[~told.astype(bool)]), "")
 
     # --- Tables ---
 
     def best_table(self) -> pd.DataFrame:
-        """The chosen setting of each method, how it scores where it was chosen and where it is reported, a verdict."""
+        """The selected setting of each method, its accuracy on the split that selects and as reported, a verdict."""
         rows = []
         for line in self.best.to_dict("records"):
             dataset, method = line["dataset"], line["method"]
             row = {"dataset": dataset, "method": self.titles[method]}
-            row |= {"setting": self.setting(line) or "–"}
-            row |= {"where chosen": decimal(line["chooses"]), "reported": plus_minus(line["mean"], line["sd"])}
+            row |= {"setting": self.setting(line) or "–", "selection split": decimal(line["selection"])}
+            row |= {"reported": plus_minus(line["mean"], line["sd"])}
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]
                 points = 100 * found[["mean", "low", "high"]].astype(float)
-                row[f"over {self.titles[self.baseline]}"] = difference(*points, digits=2)
+                row[f"less {self.titles[self.baseline]}"] = difference(*points, digits=2)
                 row["verdict"] = found["verdict"]
             rows.append(row)
         return pd.DataFrame(rows).fillna("–").set_index("dataset")
 
     def table(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Reported accuracy of every point and method, `MOST_ROWS` points at most; and which of them were chosen."""
+        """Reported accuracy of every point and method, `MAX_ROWS` points at most; and which of them were selected."""
         keys = ["dataset", *self.swept]
 
         def wide(rows, values):
             return rows.assign(title=rows["method"].map(self.titles)).pivot(index=keys, columns="title", values=values)
 
         shown = wide(self.scores, "mean")[list(self.titles.values())]
-        order = self.scores.set_index(keys).index.unique()[:MOST_ROWS]
-        chosen = wide(self.best, "mean").reindex(index=order, columns=shown.columns).notna()
+        order = self.scores.set_index(keys).index.unique()[:MAX_ROWS]
+        selected = wide(self.best, "mean").reindex(index=order, columns=shown.columns).notna()
         shown = shown.reindex(order).rename_axis(columns=None)
         shown.index = pd.MultiIndex.from_tuples([tuple(map(setting, key)) for key in order], names=keys)
-        return shown, chosen
+        return shown, selected
 
     def failures(self) -> pd.DataFrame:
-        """Points that have no result, and why; where a whole dataset has none for one reason, it is one row."""
+        """Points without a result, and why; a dataset whose points all failed for the same reason is one row."""
         rows = [(dataset, point, m["status"], m["reason"]) for (dataset, point), m in self.manifests.items()
                 if m["status"] != "ok"]  # fmt: skip
         frame = pd.DataFrame(rows, columns=["dataset", "point", "status", "reason"])
@@ -203,15 +210,14 @@ class Points:
             if 1 < len(same) == points[dataset]:
                 frame = frame.drop(index=same.index[1:])
                 frame.loc[same.index[0], "point"] = f"all {len(same)}"
-        refused = [(name, "all", record["status"], record["reason"]) for name, record in self.refused.items()]
-        return pd.concat([frame, pd.DataFrame(refused, columns=frame.columns)]).set_index("dataset")
+        invalid = [(name, "all", record["status"], record["reason"]) for name, record in self.invalid.items()]
+        return pd.concat([frame, pd.DataFrame(invalid, columns=frame.columns)]).set_index("dataset")
 
     def write(self, output) -> str:
         """Writes the results of all points and their checksum into a folder; returns a line that says so."""
-        results.write(self.results, Path(output) / "results.csv")
-        return results.write_checksums(output)
+        return results.write_tables({"results": self.results}, output)
 
 
-def _cell(value):
+def _value(value):
     """A setting's value in a table: a number, or `64-32` of a list."""
     return setting(value) if isinstance(value, list) else value

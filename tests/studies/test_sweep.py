@@ -1,4 +1,4 @@
-"""What a sweep asks of a problem, and what it makes of its points."""
+"""What a fraction of the training samples is, and the tables and sentences of a sweep's points."""
 
 import json
 
@@ -12,6 +12,8 @@ from kdlib import plots
 from kdlib.data import gaussians
 from kdlib.evaluation import results
 from kdlib.findings import sweep as sweep_findings
+from kdlib.methods.direct import plain_network
+from kdlib.methods.network_teachers import teacher_steps
 from kdlib.methods.problem import Problem
 from kdlib.settings import Settings
 from kdlib.studies import sweep
@@ -23,18 +25,20 @@ def dataset():
 
 
 def test_a_fraction_of_the_training_samples_takes_as_many_updates_and_nests(dataset):
-    study = Settings(seeds=2, epochs=1)
-    tenth, half, whole = (Problem(dataset, study, fraction=fraction) for fraction in (0.1, 0.5, 1.0))
+    settings = Settings(seeds=2, epochs=1)
+    tenth, half, whole = (Problem(dataset, settings, fraction=fraction) for fraction in (0.1, 0.5, 1.0))
     for part, share in ((tenth, 0.1), (half, 0.5)):
         counts = [np.bincount(3 * split.y + split.d) for split in (part.train, whole.train)]
         np.testing.assert_allclose(counts[0], share * counts[1], atol=0.5)
         assert part.steps == whole.steps
-        assert [part.teacher_steps(k) for k in range(3)] == [whole.teacher_steps(k) for k in range(3)]
-        assert part.distance == 0.5 and len(part.splits["fresh"]) == len(whole.splits["fresh"])
+        assert [teacher_steps(part, k) for k in range(3)] == [teacher_steps(whole, k) for k in range(3)]
+        assert part.distribution.name == whole.distribution.name
+        assert len(part.splits["fresh"]) == len(whole.splits["fresh"])
         assert part.first(1).train.x.tolist() == part.train.x.tolist()
     rows = [{tuple(point) for point in problem.train.x} for problem in (tenth, half, whole)]
     assert rows[0] < rows[1] < rows[2]
-    assert tenth.direct.updates == 75 and set(np.unique(next(iter(tenth.mixed())))) == set(range(len(tenth.train)))
+    assert plain_network(tenth).updates == 75
+    assert set(np.unique(next(iter(tenth.shuffled())))) == set(range(len(tenth.train)))
 
 
 SEEDS = 4
@@ -42,7 +46,7 @@ TITLES = {"ffnn": "FFNN", "kd": "KD"}
 
 
 def accuracy(method, seed, temperature, hidden, split):
-    """kd is best at temperature 2 where it is chosen, at 8 where it is reported; ffnn knows no temperature."""
+    """kd is best at temperature 2 on the split that selects, at 8 on the reported one; ffnn has no temperature."""
     noise = 0.001 * (-1) ** seed
     if method == "ffnn":
         return 0.90 + 0.02 * (hidden == [8, 4]) + noise
@@ -62,8 +66,9 @@ def point(folder, dataset, temperature, hidden, status="ok", reason=""):
                 for m in TITLES for split in ("valid", "test") for seed in range(SEEDS)]  # fmt: skip
         rows.append((dataset, "ffnn", 0, "test", "all", "nll", 0.3))
         results.write(pd.DataFrame(rows, columns=results.COLUMNS), folder / "results.csv")
-        methods = pd.DataFrame({"title": TITLES, "told the domain": False}).rename_axis("method")
-        methods.to_csv(folder / "methods.csv")
+        roles = {name: "baseline" if name == "ffnn" else "student" for name in TITLES}
+        methods = pd.DataFrame({"title": TITLES, "role": roles, "uses_domain": False})
+        methods.rename_axis("method").to_csv(folder / "methods.csv")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +96,7 @@ def test_results_have_a_column_for_each_swept_setting(points, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results.csv"), frame, check_dtype=False)
 
 
-def test_settings_are_chosen_on_one_split_and_reported_on_another(points):
+def test_settings_are_selected_on_one_split_and_reported_on_another(points):
     best = points.best.set_index("method")
     assert best.loc["kd", ["temperature", "hidden"]].tolist() == [2, "8-4"]
     assert best.loc["ffnn", ["temperature", "hidden"]].tolist() == [2, "8-4"]  # of equals the first
@@ -99,22 +104,21 @@ def test_settings_are_chosen_on_one_split_and_reported_on_another(points):
     low, high = stats.t.interval(0.95, SEEDS - 1, np.mean(values), stats.sem(values))
     np.testing.assert_allclose(best.loc["kd", ["mean", "sd", "low", "high"]].astype(float),
                                [np.mean(values), np.std(values, ddof=1), low, high])  # fmt: skip
-    assert best.loc["kd", "chooses"] == pytest.approx(
-        np.mean([accuracy("kd", s, 2, [8, 4], "valid") for s in range(4)])
-    )
+    selection = [accuracy("kd", seed, 2, [8, 4], "valid") for seed in range(SEEDS)]
+    assert best.loc["kd", "selection"] == pytest.approx(np.mean(selection))
     assert points.verdicts.loc["a_b*", "kd"]["mean"] == pytest.approx(np.mean(values) - 0.92)
     table = points.best_table()
-    assert table["setting"].tolist() == ["hidden 8-4", "temperature 2, hidden 8-4"], "what changes nothing is left out"
-    assert table["over FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
+    assert table["setting"].tolist() == ["hidden 8-4", "temperature 2, hidden 8-4"], "no effect, not listed"
+    assert table["less FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
 
 
-def test_a_slice_holds_the_other_settings_as_chosen(points):
+def test_a_slice_has_the_other_settings_at_their_selected_values(points):
     rows = points.slices("temperature")
     assert set(rows.hidden) == {"8-4"} and rows.groupby("method").temperature.apply(list)["kd"] == [2, 8, 16]
     rows = points.slices("hidden").query("method == 'kd'")
     assert set(rows.temperature) == {2} and list(rows.hidden) == ["8", "8-4"]
-    shown, chosen = points.table()
-    assert shown.shape == (6, 2) and chosen.to_numpy().sum() == 2
+    shown, selected = points.table()
+    assert shown.shape == (6, 2) and selected.to_numpy().sum() == 2
     assert shown.loc[("a_b*", "16", "8"), "KD"] == pytest.approx(0.95 - 0.032 + 0.0003)
 
 
@@ -125,30 +129,60 @@ def test_failures_are_rows_and_a_whole_dataset_is_one(points):
     ]
 
 
-def test_sentences_turn_with_the_numbers(points, tmp_path, monkeypatch):
-    text = sweep_findings.what_ran(points)
+def test_sentences_follow_the_numbers(points, tmp_path, monkeypatch):
+    text = sweep_findings.describe_grid(points)
     assert text.startswith("13 points on 2 datasets: *temperature* 2, 8, 16, 32; *hidden* 8, 8-4. ")
-    assert "2 methods from 4 seeds. The same everywhere: alpha 0.5. " in text and "**7 failed**" in text
+    assert "2 methods from 4 seeds. Fixed: alpha 0.5. " in text and "**7 failed**" in text
     text = sweep_findings.finding(points)
     assert "against FFNN**: *KD*: better.\n" in text
-    assert r"a\_b\*: *KD* with temperature 2, hidden 8-4 is ahead where settings are chosen (0.9513)" in text
-    assert "and reaches **0.9273 ± 0.0012** where they are reported, +0.0073" in text
+    assert (
+        r"a\_b\*: *KD* with temperature 2, hidden 8-4 has the highest accuracy on the selection split (0.9513)" in text
+    )
+    assert "its reported accuracy is **0.9273 ± 0.0012**, +0.0073" in text
     text = sweep_findings.effect(points, "temperature")
-    assert "from 0.9193 at 16 to 0.9513 at 8, by 0.0320." in text
-    assert "at an open end of the list in 1 of 1 case in" in text and "It changes nothing for *FFNN*." in text
+    assert (
+        "has the largest effect on *KD*" in text and "from 0.9193 at 16 to 0.9513 at 8, a difference of 0.0320" in text
+    )
+    assert "at an open end of the list in 1 of the 1 case with" in text and "It has no effect on *FFNN*." in text
     monkeypatch.setitem(sweep_findings.LIMITS, "temperature", (2,))
     assert "open end" not in sweep_findings.effect(points, "temperature")
-    assert "**hidden** ([its lines](#figure-hidden)) moves *FFNN*" in sweep_findings.effect(points, "hidden")
-    assert sweep_findings.what_ran(sweep.Points(tmp_path)).startswith("There are no points here")
+    text = sweep_findings.effect(points, "hidden")
+    assert text.startswith("**hidden** ([figure](#figure-hidden)) has the largest effect on *FFNN*")
+    assert sweep_findings.describe_grid(sweep.Points(tmp_path)).startswith("There are no points")
 
 
-def test_a_sweep_of_which_nothing_is_good_says_so(tmp_path):
+def test_many_datasets_are_counted_and_the_first_have_a_line_each(tmp_path):
+    names = [f"d{i:02}" for i in range(sweep_findings.MAX_DATASETS + 2)]
+    for name in names:
+        for temperature in (2, 8):
+            point(tmp_path, name, temperature, [8])
+    head, _, *lines = sweep_findings.finding(sweep.Points(tmp_path)).split("\n")
+    assert head.endswith(f"*KD*: better on {len(names)} of {len(names)} datasets.")
+    assert len(lines) == sweep_findings.MAX_DATASETS + 1 and lines[0].startswith("- d00: *KD*")
+    assert lines[-1] == "- and 2 more, in [the table](#table-best)"
+
+
+def test_methods_that_use_the_domain_and_bounds_are_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.TITLES", TITLES | {"told": "Told", "bound": "Bound", "bayes": "Bayes"})
+    for temperature in (2, 8):
+        point(tmp_path, "a", temperature, [8])
+        path = next(tmp_path.glob(f"a/temperature={temperature},*/methods.csv"))
+        methods = pd.read_csv(path, index_col="method")
+        methods.loc["told", "uses_domain"], methods.loc[["bound", "bayes"], "role"] = True, "bound"
+        methods.to_csv(path)
+    points = sweep.Points(tmp_path)
+    assert list(points.titles) == ["ffnn", "kd", "told", "bound"] and points.compared == ["ffnn", "kd"]
+    assert points.baseline == "ffnn" and set(points.verdicts.index.get_level_values("method")) == {"kd"}
+    assert "*KD*" in sweep_findings.finding(points) and "Told" not in sweep_findings.finding(points)
+
+
+def test_a_sweep_without_a_good_point_says_so(tmp_path):
     point(tmp_path, "a", 2, [8], "failed", "boom")
     point(tmp_path, "a", 4, [8], "failed", "bang")
     (tmp_path / "b.pkl").mkdir()
     (tmp_path / "b.pkl" / "manifest.json").write_text('{"status": "invalid", "reason": "its name"}')
     points = sweep.Points(tmp_path)
-    text = sweep_findings.what_ran(points)
+    text = sweep_findings.describe_grid(points)
     assert text.startswith("2 points on 1 dataset: ") and text.endswith(
         "**2 failed**; they are listed below, with reasons."
     )
@@ -168,7 +202,8 @@ def test_one_seed_and_a_lone_method_make_no_interval(tmp_path, monkeypatch):
     for temperature in (2, 8):
         point(tmp_path, "a", temperature, [8])
     points = sweep.Points(tmp_path)
-    assert "*KD* with temperature 2 is ahead" in sweep_findings.finding(points)
+    assert points.baseline == "kd", "without a baseline it is the first"
+    assert "*KD* with temperature 2 has the highest" in sweep_findings.finding(points)
     assert "nan" not in sweep_findings.finding(points) + sweep_findings.effect(points, "temperature")
     assert points.best_table()["reported"].tolist() == ["0.9270"]
 

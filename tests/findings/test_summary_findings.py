@@ -1,0 +1,217 @@
+"""The summary's sentences and tables follow the numbers, and list methods by what is registered of them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import SEEDS, accuracies, methods, tidy
+from small_datasets import small_dataset
+
+from kdlib.data.published import PUBLISHED
+from kdlib.evaluation import results
+from kdlib.evaluation.results import Reports
+from kdlib.findings import explorer, summary
+
+TITLES = methods()["title"].to_dict()
+REVERSED = accuracies(kd_original=0.99, kd_kernel_teachers=0.97)
+
+
+def publish(folder, name, frame=None, published=None, status="ok", reason="", updates=None):
+    """Writes what a run leaves: with results, a good one of these methods."""
+    here = folder / name
+    here.mkdir(parents=True)
+    (here / "manifest.json").write_text(json.dumps({"status": status, "reason": reason, "seconds": 1.0}))
+    if frame is not None:
+        results.write(frame, here / "results.csv")
+        registered = methods(*frame.method.unique())
+        registered.assign(**({} if updates is None else {"updates": updates})).to_csv(here / "methods.csv")
+        (here / "facts.json").write_text(json.dumps({"distribution": None, "published": published}))
+
+
+def reports(folder, **frames):
+    for name, frame in frames.items():
+        publish(folder, name, frame)
+    return Reports(folder)
+
+
+def test_the_overview_counts_datasets(tmp_path):
+    publish(tmp_path, "c", status="failed", reason="cell 3: ValueError: no")
+    runs = reports(tmp_path, a=tidy(accuracies()), b=tidy(REVERSED))
+    first, _, *students, _, last = summary.overview(runs).split("\n")
+    assert first == (
+        "**Distillation can beat direct training.** Differences in accuracy from direct training (*FFNN*), in "
+        f"percentage points, paired over {SEEDS} seeds:"
+    )
+    assert last.startswith("[The chart](#figure-gaps)")
+    routed, kernels, original = students  # the best first
+    assert routed.startswith("- **KD, routed**: no significant difference on either dataset (")
+    assert routed.endswith(" points). KD, routed, described.")
+    assert kernels.startswith(
+        "- **KD, kernel teachers**: better on 1 of 2 datasets, worse on 1 (−1.00 to +1.00 points)"
+    )
+    assert "; where it is better, closes 50% of the gap to the best possible." in kernels
+    assert original.startswith("- **KD, as in the original**: better on 1 of 2 datasets, worse on 1 (")
+
+
+@pytest.mark.parametrize(("count", "all_of", "none_of"), [
+    (1, "better (", "difference ("),
+    (2, "better on both datasets (", "difference on either dataset ("),
+    (3, "better on all 3 datasets (", "difference on any of the 3 datasets ("),
+])  # fmt: skip
+def test_of_datasets_that_agree_all_or_none_are_named(tmp_path, count, all_of, none_of):
+    runs = reports(tmp_path, **{f"set{i}": tidy(accuracies()) for i in range(count)})
+    text = summary.overview(runs)
+    assert f"**KD, kernel teachers**: {all_of}+1.00 points); closes 50% of the gap to the best possible." in text
+    assert f"**KD, routed**: no significant {none_of}" in text
+
+
+def test_where_no_student_is_better_the_answer_says_so_and_without_ceilings_there_is_no_chart(tmp_path):
+    runs = reports(tmp_path, a=tidy({"ffnn": 0.98, "kd_original": 0.84, "kd_routed": 0.98}))
+    text = summary.overview(runs)
+    assert text.startswith("**No student is shown to beat direct training.**")
+    assert "**KD, as in the original**: worse (−14.00 points)." in text and "#figure" not in text
+
+
+def test_of_many_datasets_there_are_counts_and_the_first_have_panels(tmp_path):
+    def table(runs):
+        shown = summary.accuracy_table(runs)
+        return shown, summary.best_students(runs, shown)
+
+    names = [f"set{i}" for i in range(results.MAX_DATASETS)]
+    few = reports(tmp_path, **{name: tidy(accuracies(), name) for name in names})
+    assert few.first().good == names and not summary.exceeds_panel_limit(few) and summary.left_out(few) == ""
+    runs = reports(tmp_path, zz=tidy(REVERSED, "zz"))
+    assert runs.first().good == names and runs.first().titles == runs.titles and len(runs.good) == len(names) + 1
+    assert f"show the first {len(names)} of {len(names) + 1} datasets, by name" in summary.left_out(runs)
+
+    (before, best_before), (now, best_now) = table(few), table(runs)
+    shown = [TITLES[name] for name in ("ffnn", "kd_original", "kd_routed", "kd_kernel_teachers", "bayes")]
+    assert list(now.columns) == shown and now.index.name == "dataset" and list(now.index) == [*names, "zz"]
+    pd.testing.assert_frame_equal(now[:-1].T, before.loc[shown], check_names=False)
+    pd.testing.assert_frame_equal(best_now[:-1].T, best_before.loc[shown], check_names=False)
+
+    counts = summary.counts(runs)
+    verdicts = ["better on", "no significant difference on", "worse on"]
+    assert counts.loc[TITLES["kd_original"], verdicts].tolist() == [1, 0, 8]
+    assert counts.loc[TITLES["kd_kernel_teachers"], "maximum"] == pytest.approx(1, abs=0.1)
+    spread = summary.spread(runs)
+    assert len(spread) == 3 * 9 and set(spread.label) == {*shown} - {"FFNN", "Bayes"}
+
+
+def test_without_a_good_run_the_summary_says_so(tmp_path):
+    publish(tmp_path, "c", status="died", reason="the kernel died")
+    runs = Reports(tmp_path)
+    assert "No run has succeeded" in summary.overview(runs)
+    assert summary.results_table(runs).loc["c", "run"] == "died: the kernel died"
+    assert runs.results.empty
+    assert summary.ceilings(runs) == summary.titles(runs) == {}
+    assert explorer.scenes(runs)["datasets"] == []
+
+
+def test_published_accuracies_stand_beside_ours_only_where_the_data_are_the_originals(tmp_path):
+    frame = tidy(accuracies())
+    publish(tmp_path, "data_d1.0", frame, published=PUBLISHED[1.0])
+    publish(tmp_path, "other", frame)
+    runs = Reports(tmp_path)
+    table = summary.results_table(runs)
+    assert table.loc["data_d1.0", "FFNN, original"] == "0.9833 ± 0.0047"
+    assert table.loc["data_d1.0", "KD, original"] == "0.8373 ± 0.0074"
+    ours = frame.query("method == 'kd_original' and split == 'valid'")["value"].mean()
+    assert table.loc["data_d1.0", "KD, ours"].startswith(f"{ours:.4f} ± ")
+    assert float(table.loc["data_d1.0", "KD, difference"]) == pytest.approx(ours - 0.8373, abs=1e-4)
+    assert table.loc["other", "KD, original"] == table.loc["other", "KD, difference"] == "–"
+    assert "run" not in table, "there is no failure to explain"
+    assert summary.originals(runs) == ["data_d1.0"]
+
+
+def test_failures_have_a_column_only_where_there_is_one(tmp_path):
+    publish(tmp_path, "a", tidy(accuracies()))
+    assert list(Reports(tmp_path).status) == ["status", "seconds"]
+    publish(tmp_path, "b", status="failed", reason="boom")
+    assert Reports(tmp_path).status["reason"].tolist() == ["", "boom"]
+
+
+def test_verdicts_are_in_percentage_points(tmp_path):
+    cell = summary.verdicts(reports(tmp_path, a=tidy(accuracies()))).loc["KD, routed", "a"]
+    assert cell.startswith("+0.00 [") and cell.endswith(" no significant difference")
+
+
+def test_what_a_control_isolates_is_supported_on_so_many_datasets(tmp_path):
+    better, alike = tidy(accuracies(kd_gated=0.985)), tidy(accuracies(kd_gated=0.98))
+    assert summary.controls(reports(tmp_path, a=better)) == (
+        "- **supported**: all teachers matter. *KD, gated* less *KD, routed*: +0.50 points."
+    )
+    assert "- **supported on 1 of 2 datasets**: all" in summary.controls(reports(tmp_path, b=alike))
+    assert "- **not supported**: all" in summary.controls(reports(tmp_path / "alike", a=alike, b=alike))
+
+
+def test_the_best_of_those_that_see_only_the_point_is_marked(tmp_path):
+    runs = reports(tmp_path, a=tidy(accuracies(teachers=0.995)))
+    best = summary.best_students(runs, summary.accuracy_table(runs))
+    assert best["a"].sum() == 1
+    assert best.loc["KD, kernel teachers", "a"]
+    assert summary.ceilings(runs) == {"a": 1.0}
+
+
+def test_maps_show_the_baseline_the_least_accurate_student_and_the_two_most_accurate(tmp_path):
+    frame = tidy(accuracies(kd_routed=0.95, kd_gated=0.97))
+    shown = summary.shown_on_maps(reports(tmp_path, a=frame))
+    assert list(shown) == ["ffnn", "kd_original", "kd_kernel_teachers", "kd_gated"]
+
+
+def test_a_student_with_another_number_of_updates_is_named(tmp_path):
+    frame = tidy(accuracies())
+    publish(tmp_path, "a", frame)
+    assert summary.budgets(Reports(tmp_path)) == ""
+    updates = [1_875 if name == "kd_original" else 22_500 for name in frame.method.unique()]
+    publish(tmp_path, "b", frame, updates=updates)
+    text = summary.budgets(Reports(tmp_path)).replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert text == "*KD, as in the original* takes 1875 to 22 500 updates, not 22 500."
+
+
+def test_one_seed_has_no_interval_and_no_deviation(tmp_path):
+    runs = reports(tmp_path, a=tidy(accuracies(kd_gated=0.985)).query("seed == 0"))
+    tables = [table(runs).to_string() for table in (summary.verdicts, summary.results_table)]
+    text = "".join([summary.overview(runs), summary.controls(runs), *tables])
+    assert "nan" not in text and "±" not in text
+
+
+@pytest.mark.slow
+def test_a_registered_method_is_in_every_sentence_and_table(tmp_path, monkeypatch):
+    """Registered here, and nowhere else: a student, and a control of it."""
+    from kdlib.methods import METHODS, Student, method
+    from kdlib.settings import Settings
+    from kdlib.studies.experiment import Experiment
+
+    for name in ("smoothed", "unsmoothed"):
+        monkeypatch.setitem(METHODS, name, None)  # forgotten when the test ends
+
+    @method("A new student", in_summary=True)
+    def smoothed(problem):
+        """Trained on smoothed labels."""
+        return Student(problem.plan("smoothed", (0.9 * problem.labels + 0.05,)))
+
+    @method("A new control", role="control", control_of="smoothed", isolates="smoothing matters")
+    def unsmoothed(problem):
+        """Trained on labels."""
+        return Student(problem.plan("unsmoothed", (problem.labels,)))
+
+    experiment = Experiment(small_dataset(), Settings(seeds=3, epochs=2, hidden=(8,)))
+    experiment.run("ffnn")
+    described = experiment.run_section("more methods")
+    assert described.loc["A new student", "description"] == "Trained on smoothed labels."
+    experiment.write(tmp_path / "small")
+    (tmp_path / "small" / "manifest.json").write_text(json.dumps({"status": "ok", "reason": "", "seconds": 1.0}))
+
+    runs = Reports(tmp_path)
+    assert "- **A new student**: " in summary.overview(runs)
+    assert summary.overview(runs).endswith("Trained on smoothed labels.")
+    assert "supported**: smoothing matters. *A new student* less *A new control*: " in summary.controls(runs)
+    for table in (summary.accuracy_table(runs), summary.verdicts(runs), summary.counts(runs)):
+        assert {"A new student", "A new control"} <= set(table.index)
+    assert "A new student" in summary.gaps(runs)[1].values() and "smoothed" in summary.shown_on_maps(runs)
+    scenes = explorer.scenes(runs)
+    assert scenes["titles"] == {"ffnn": "FFNN", "smoothed": "A new student"}
+    assert list(scenes["datasets"][0]["methods"]) == ["ffnn", "smoothed"]
+    assert np.isfinite(scenes["datasets"][0]["methods"]["smoothed"]["accuracy"]).all()

@@ -1,0 +1,50 @@
+"""Made-up results, and what is registered of their methods, for tests of what sentences make of them."""
+
+import numpy as np
+import pandas as pd
+
+from kdlib.evaluation.results import BAYES, COLUMNS
+
+SEEDS = 12
+COLUMNS_OF_METHODS = ["title", "role", "in_summary", "uses_domain", "control_of", "isolates"]
+
+
+def methods(*names: str) -> pd.DataFrame:
+    """A frame as in methods.csv, of some methods."""
+    rows = {
+        "ffnn": ["FFNN", "baseline", True, False, "", ""],
+        "teachers": ["Teachers", "teacher", False, True, "", ""],
+        "kd_original": ["KD, as in the original", "student", True, False, "", ""],
+        "kd_routed": ["KD, routed", "student", True, False, "kd_gated", "all teachers matter"],
+        "kd_gated": ["KD, gated", "student", True, False, "", ""],
+        "kd_kernel_teachers": ["KD, kernel teachers", "student", True, False, "", ""],
+        BAYES: ["Bayes", "bound", False, False, "", ""],
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS_OF_METHODS).rename_axis("method")
+    sections = ["the original" if name == "kd_original" else "any" for name in rows]
+    table = table.assign(section=sections, description=table["title"] + ", described.", updates=22_500)
+    return table.loc[list(names or rows)]
+
+
+def accuracies(**changes) -> dict[str, float]:
+    """Mean accuracies by method: one student is worse than FFNN, one as good, one better."""
+    usual = {"ffnn": 0.98, "teachers": 0.99, "kd_original": 0.84, "kd_routed": 0.98, "kd_kernel_teachers": 0.99}
+    return {BAYES: 1.0} | usual | changes
+
+
+def noise(key: str, size: int = SEEDS, scale: float = 0.0005) -> np.ndarray:
+    """Noise of mean zero, always the same for one key (size,)."""
+    values = np.random.default_rng(list(key.encode())).normal(0, scale, size)
+    return values - values.mean()
+
+
+def tidy(accuracies: dict[str, float], dataset="data_d1.0", splits=("valid", "test", "fresh")) -> pd.DataFrame:
+    """Tidy results of these means on every split; seeds have something in common, and Bayes has no seeds."""
+    common = noise("common", scale=0.002)
+    rows = [
+        [dataset, method, seed, split, "all", "accuracy", mean + (method != BAYES) * (common[seed] + error)]
+        for method, mean in accuracies.items()
+        for split in splits
+        for seed, error in enumerate(noise(method + split, 1 if method == BAYES else SEEDS))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
