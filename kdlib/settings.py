@@ -16,7 +16,7 @@ class SettingsError(ValueError):
 class Settings:
     """All settings of one run of the experiment, the same for every method that it compares."""
 
-    seeds: int = 30  #: networks per method; seed i means the same start in every method
+    seeds: int = 30  #: networks per method; methods are compared seed by seed
     epochs: int = 300  #: passes of the network or student over the training set
     hidden: tuple[int, ...] = (64, 32)  #: units of the hidden layers
     batch_size: int = 32  #: samples per update
