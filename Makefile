@@ -116,4 +116,4 @@ lock: ## the locks, after a change of pyproject.toml (needs uv; delete the locks
 clean: ## removes the report and caches; keeps data, reports/reference and the environment
 	@test ! -d reports || find reports -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
 	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis build
+	@rm -rf .cache .pytest_cache .ruff_cache .hypothesis build

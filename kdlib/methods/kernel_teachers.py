@@ -77,9 +77,9 @@ def kernel_mixture_of(problem: Problem) -> Mixture:
     return gated_mixture(problem, KernelMachine, KernelMachine)
 
 
-def undistilled(teacher: Teacher) -> Trained:
+def undistilled(problem: Problem, teacher: Teacher) -> Trained:
     """A teacher itself, as a method."""
-    return Trained(lambda x, d=None: np.maximum(teacher.log_probabilities(x), np.log(1e-30)))
+    return Trained(lambda x, d=None: np.maximum(problem.answers(teacher, x), np.log(1e-30)))
 
 
 @method("KD, kernel teachers", section="kernel teachers", in_summary=True)
@@ -91,7 +91,7 @@ def kd_kernel_teachers(problem: Problem, copies: int = COPIES) -> Student:
 @method("Kernel teachers, undistilled", role="teacher", section="kernel controls")
 def kernel_mixture(problem: Problem) -> Trained:
     """What the student of kernel teachers imitates: the gated mixture itself."""
-    return undistilled(kernel_mixture_of(problem))
+    return undistilled(problem, kernel_mixture_of(problem))
 
 
 @method(
@@ -100,7 +100,7 @@ def kernel_mixture(problem: Problem) -> Trained:
 )  # fmt: skip
 def kernel_direct(problem: Problem) -> Trained:
     """The same choice of machines, trained on all domains at once."""
-    return undistilled(problem.once(fit_teacher, KernelMachine, POOLED))
+    return undistilled(problem, problem.once(fit_teacher, KernelMachine, POOLED))
 
 
 @method(

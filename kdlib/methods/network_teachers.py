@@ -26,6 +26,10 @@ class NetworkTeacher:
         self.problem, self.task, self.steps = problem, task, steps
         self.training: Fit | None = None
 
+    @property
+    def content(self) -> tuple:
+        return self.training.weights, self.problem.mean, self.problem.deviation
+
     def fit(self, x: np.ndarray, y: np.ndarray, classes: int) -> "NetworkTeacher":
         problem = self.problem
         labels, batches = np.eye(classes)[y], problem.shuffled(np.arange(len(x)), self.steps)

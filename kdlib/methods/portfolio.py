@@ -82,6 +82,7 @@ class Networks:
 
     def __init__(self, problem: Problem, weights: list[np.ndarray], gate: Teacher | None = None):
         self.problem, self.weights, self.gate = problem, weights, gate
+        self.content = weights, gate, problem.mean, problem.deviation, problem.domains
 
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         """(1, n, classes)."""
@@ -222,7 +223,7 @@ class Portfolio:
         answers = np.empty((len(self.candidates), len(train), problem.classes))
         for each, candidate in zip(answers, self.candidates, strict=True):
             for f, teacher in enumerate(candidate.teachers):
-                each[fold == f] = np.exp(teacher.log_probabilities(train.x[fold == f]))[0]
+                each[fold == f] = np.exp(problem.answers(teacher, train.x[fold == f]))[0]
         self.temperatures = np.array([best_temperature(each, train.y) for each in answers])
         self.answers = np.stack([softened(*each) for each in zip(answers, self.temperatures, strict=True)])
         likelihoods = self.answers[:, problem.rows, train.y]
@@ -286,4 +287,4 @@ def kd_portfolio(problem: Problem) -> Student:
 @method("Portfolio, undistilled", role="teacher", section="portfolio")
 def portfolio(problem: Problem) -> Trained:
     """What the student of the portfolio imitates: the mixture itself."""
-    return undistilled(problem.once(Portfolio))
+    return undistilled(problem, problem.once(Portfolio))

@@ -14,11 +14,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kdlib.data import Dataset, Split, distributions
+from kdlib.data.published import published
 from kdlib.settings import Settings
 from kdlib.training import loop
 from kdlib.training.batches import InOrder, Shuffled, labelled
+from kdlib.training.cache import Cache, default_cache
 from kdlib.training.losses import cross_entropy
-from kdlib.training.networks import Architecture, glorot_uniform, initial_weights
+from kdlib.training.networks import Architecture, glorot_uniform, initial_weights, threads
 from kdlib.training.plan import TrainingPlan
 
 FRESH_POINTS = 100_000
@@ -30,6 +32,7 @@ class Problem:
 
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
+    cache: of what has been trained before, the one that the environment names unless another is given.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class Problem:
         settings: Settings,
         progress: Callable[[str, int, int], None] | None = None,
         fraction: float = 1.0,
+        cache: Cache | None = None,
     ):
         self.dataset, self.settings, self.progress, self.fraction = dataset, settings, progress, fraction
+        self.cache = cache or default_cache()
         whole, self.select, self.report = dataset.roles()
         if settings.batch_size > len(whole):
             raise loop.TrainingError(
@@ -119,6 +124,11 @@ class Problem:
         """The data-generating distribution, where it is known: then there are fresh points and ceilings."""
         return distributions.recognise(self.dataset)
 
+    @property
+    def is_original(self) -> bool:
+        """Whether the dataset is one of the original's, whose accuracies are published."""
+        return published(self.distribution) is not None
+
     @cached_property
     def splits(self) -> dict[str, Split]:
         """What methods are scored on: valid, test where there is one, fresh where the distribution is known."""
@@ -166,7 +176,23 @@ class Problem:
     def run(self, plan: TrainingPlan) -> loop.Fit:
         """Trains as planned; the same plan is trained once."""
         if plan not in self._fits:
-            progress = self.progress
-            heard = progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs))
-            self._fits[plan] = loop.run(plan, heard)
+            self._fits[plan] = self._fit(plan)
         return self._fits[plan]
+
+    def _fit(self, plan: TrainingPlan) -> loop.Fit:
+        key = self.cache.key(loop.run, replace(plan, task=""), threads())
+        if (kept := self.cache.get(key)) is not None:
+            return loop.Fit(**kept)
+        progress = self.progress
+        fit = loop.run(plan, progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs)))
+        self.cache.put(key, vars(fit))
+        return fit
+
+    def answers(self, teacher, x: np.ndarray) -> np.ndarray:
+        """Log-probabilities (member, n, classes) that a teacher gives for points (n, features), each computed once."""
+        key = self.cache.key(type(teacher).log_probabilities, teacher, x, threads())
+        answers = self.cache.get(key)
+        if answers is None:
+            answers = teacher.log_probabilities(x)
+            self.cache.put(key, answers)
+        return answers

@@ -34,10 +34,10 @@ def distil(problem: Problem, task: str, target: LogProbabilities, agreement: boo
 def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int = COPIES, **more) -> Student:
     """A student of a teacher's answers alone, at the training points and at noisy copies of them; no label is used."""
     x, _ = problem.once(queries, copies, of_pool=True)
-    wanted = np.exp(teacher.log_probabilities(x))
+    wanted = np.exp(problem.answers(teacher, x))
     scaled, rows = problem.once(scaled_queries, copies, of_pool=True)
     plan = problem.plan(task, (wanted[0] if len(wanted) == 1 else wanted,), x=scaled, batches=problem.shuffled(rows))
-    target = lambda points, d=None: teacher.log_probabilities(points)  # noqa: E731
+    target = lambda points, d=None: problem.answers(teacher, points)  # noqa: E731
     return Student(plan, queries=len(rows) - len(problem.pool), target=target, **more)
 
 

@@ -3,13 +3,18 @@
 A teacher is fitted to some rows, gives log-probabilities of points, and can be fitted again to other rows without
 choosing anew. Networks (`network_teachers`), kernel machines (`kernel_teachers`) and any scikit-learn classifier are
 teachers alike; a gate, which tells how probable each domain is at a point, is a teacher of domains.
+
+`Problem.answers` asks a teacher, or the cache. What decides a teacher's answers is all that it holds; one that holds
+more, such as a problem, names it as its `content`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from kdlib.methods.problem import Problem
 
@@ -37,11 +42,13 @@ class SklearnTeacher:
         """The fitted estimator; subclasses choose between several."""
         return clone(self.estimator).fit(x, y)
 
+    @threadpool_limits.wrap(limits=1)  # products are small, and another number of threads would round otherwise
     def fit(self, x, y, classes):
         self.classes, self.present = classes, np.unique(y)
         self.fitted = self.choose(x, y) if len(self.present) > 1 else None
         return self
 
+    @threadpool_limits.wrap(limits=1)
     def log_probabilities(self, x):
         p = np.zeros((len(x), self.classes))
         p[:, self.present] = 1 if self.fitted is None else self.fitted.predict_proba(x)
@@ -50,6 +57,26 @@ class SklearnTeacher:
 
     def refit(self, x, y, classes):
         return SklearnTeacher(self.estimator if self.fitted is None else self.fitted).fit(x, y, classes)
+
+
+class LazyTeacher:
+    """A teacher that is fitted when it is first asked, which is never if the cache has all its answers.
+
+    fit: returns the fitted teacher. content: all that decides it, for the cache.
+    """
+
+    def __init__(self, fit: Callable[[], Teacher], *content):
+        self._fit, self.content = fit, content
+
+    @cached_property
+    def fitted(self) -> Teacher:
+        return self._fit()
+
+    def log_probabilities(self, x):
+        return self.fitted.log_probabilities(x)
+
+    def refit(self, x, y, classes):
+        return LazyTeacher(lambda: self.fitted.refit(x, y, classes), self.content, x, y, classes)
 
 
 class Mixture:
@@ -93,9 +120,11 @@ def fit_teacher(problem: Problem, make: Callable[[], Teacher], part: int | str) 
     """
     train, rows = problem.train, problem.domain_rows[part] if isinstance(part, int) else problem.rows
     y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
-    if problem.machines_from is None:
-        return make().fit(train.x[rows], y[rows], outputs)
-    return problem.machines_from.once(fit_teacher, make, part).refit(train.x[rows], y[rows], outputs)
+    samples = train.x[rows], y[rows], outputs
+    if problem.machines_from is not None:
+        return problem.machines_from.once(fit_teacher, make, part).refit(*samples)
+    teacher = make()
+    return LazyTeacher(lambda: teacher.fit(*samples), type(teacher), vars(teacher).copy(), *samples)
 
 
 def gated_mixture(problem: Problem, make: Callable[[], Teacher], make_gate: Callable[[], Teacher]) -> Mixture:

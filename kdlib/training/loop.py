@@ -43,14 +43,6 @@ class Fit:
     best_epoch: np.ndarray | None = None  #: (member,), counted from 0
     checkpoints: dict[int, list[np.ndarray]] = field(default_factory=dict)  #: weights by epoch, if asked for
 
-    @property
-    def diverged(self) -> np.ndarray:
-        """Members whose loss or weights ceased to be finite (member,)."""
-        finite = np.isfinite(self.loss).all(axis=0)
-        for weight in self.weights:
-            finite &= np.isfinite(weight).all(axis=(1, 2))
-        return ~finite
-
 
 def cosine(rate: float, steps: int) -> np.ndarray:
     """Learning rate of each step (steps,), from `rate` down to zero along half a cosine (Loshchilov & Hutter 2017)."""
@@ -148,7 +140,7 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         weights=[np.asarray(w) for w in state],
         updates=int(step),
         loss=np.array(losses),
-        watched=dict(zip(("loss", "accuracy"), np.moveaxis(np.array(scores), 1, 0), strict=True)) if scores else {},
+        watched=dict(zip(("loss", "accuracy"), np.stack(scores, axis=1), strict=True)) if scores else {},
         best=[np.asarray(w) for w in best] if plan.keep_best else None,
         best_epoch=best_epoch if plan.keep_best else None,
         checkpoints=checkpoints,

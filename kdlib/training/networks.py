@@ -8,6 +8,7 @@ hidden layers. Weights are a flat list [kernel, bias, kernel, bias, ...] of arra
 Leaves out everything but dense layers: convolution, normalisation, dropout.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +17,16 @@ import tensorflow as tf
 
 NARROW = 4  #: up to so many inputs or outputs a product of matrices is slower than a sum of products
 CHUNK = 2048  #: points per call of `predict`; bounds its memory
+
+# Networks are small: one thread trains them faster than several, which would also wait for those of other notebooks.
+with suppress(RuntimeError):  # TensorFlow was in use before
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def threads() -> int:
+    """Threads of TensorFlow in this process: one, unless it was in use before; then as it was configured, 0 if not."""
+    return tf.config.threading.get_intra_op_parallelism_threads()
 
 
 @dataclass(frozen=True)
