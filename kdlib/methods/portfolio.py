@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,8 +36,8 @@ UPDATES = 8000  #: of each of these networks, at most
 NETWORK_COPIES = 10  #: of each point, for networks that learn from noisy copies
 QUERIES = 50_000  #: of the student, as far as the number of copies allows
 COPIES = 4, 60  #: fewest and most queries per point
-FLOOR = 0.005  #: of each answer, shared by the classes: trees say 0 of what they have not seen
-TEMPERATURES = 0.8, 3.5  #: lowest and highest
+FLOOR = 0.005  #: of each answer, shared by the classes, so that none is certain of a point it has not seen
+TEMPERATURES = 0.5, 3.5  #: lowest and highest
 ROUNDS = 200  #: of expectation and maximisation
 MIN_WEIGHT = 0.01  #: candidates of less are left out of the mixture
 
@@ -51,16 +51,6 @@ class LinearMachine(SklearnTeacher):
     def choose(self, x: np.ndarray, y: np.ndarray):
         machine = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         return search([(machine, {"logisticregression__C": 10.0 ** np.arange(-2, 3)})], x, y)
-
-
-class ExtraTrees(SklearnTeacher):
-    """Extremely randomised trees (Geurts, Ernst & Wehenkel 2006)."""
-
-    def __init__(self):
-        super().__init__(None)
-
-    def choose(self, x: np.ndarray, y: np.ndarray):
-        return ExtraTreesClassifier(100, min_samples_leaf=3, random_state=0).fit(x, y)
 
 
 class BoostedTrees(SklearnTeacher):
@@ -117,9 +107,8 @@ class Way:
 
 WAYS = {
     "networks": Way(),
-    "networks, noisy copies": Way(copied=True, decay=0.3),
-    "networks told the domain": Way(told=True),
-    "networks of domain and class": Way(joint=True),
+    "networks told the domain": Way(told=True, copied=True, decay=0.3),
+    "networks of domain and class": Way(joint=True, copied=True, decay=0.3),
 }
 
 
@@ -193,7 +182,6 @@ def candidates(problem: Problem) -> tuple[list[Candidate], int]:
     machines = {
         "kernel machine": ("kernel machines", KernelMachine),
         "linear machine": ("linear", LinearMachine),
-        "extra trees": ("trees", ExtraTrees),
         "boosted trees": ("trees", BoostedTrees),
     }
     several = problem.domains > 1
