@@ -14,12 +14,18 @@ from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
 
 STUDIES = {
-    "why": ("factorial.csv", "Every combination of the original's deviations, and a sweep of its unknown settings"),
+    "factorial": (
+        "factorial.csv",
+        "Every combination of the original's deviations; its unknown settings",
+    ),
     "controls": ("results.csv", "What a student's gain is due to"),
-    "draws": ("draws.csv", "The comparison on fresh draws of the training data"),
-    "search": ("search_reported.csv", "The same hyperparameter search for every method"),
-    "when": ("when.csv", "Fewer labels, and smaller students"),
-    "orders": ("orders.csv", "One domain after the other, with and without a term against forgetting"),
+    "resampled_data": ("draws.csv", "The comparison on fresh draws of the training data"),
+    "hyperparameter_search": ("search_reported.csv", "The same hyperparameter search for every method"),
+    "label_budget": ("label_budget.csv", "Fewer labels, and smaller students"),
+    "sequential_domains": (
+        "sequential_domains.csv",
+        "One domain after the other, and learning without forgetting",
+    ),
 }  #: by the notebook's name: the file that holds its numbers, and its subject
 
 
@@ -38,7 +44,7 @@ def _found(runs, study, file=None) -> dict[str, pd.DataFrame]:
 
 def explanations(runs: Reports) -> str:
     """Verdicts on the original's explanations, and the leading factors, of each seed's mean over datasets."""
-    tables = _found(runs, "why")
+    tables = _found(runs, "factorial")
     if not tables:
         return ""
     from kdlib.studies import factorial, factorial_findings
@@ -56,7 +62,7 @@ def common_setting(runs: Reports) -> pd.DataFrame:
     Nearest is the smallest of the largest distances. Columns: published, reproduced, sd, distance, and the setting:
     temperature, alpha, epochs.
     """
-    tables = _found(runs, "why", "map.csv")
+    tables = _found(runs, "factorial", "map.csv")
     known = {name: table for name, table in tables.items() if table["published"].notna().all()}
     if not known:
         return pd.DataFrame()
@@ -100,7 +106,7 @@ def controls_table(runs: Reports) -> pd.DataFrame:
 
 def resampling_table(runs: Reports) -> pd.DataFrame:
     """Differences to the baseline over fresh draws of the training data, a row per dataset and method."""
-    tables = _found(runs, "draws")
+    tables = _found(runs, "resampled_data")
     if not tables:
         return pd.DataFrame()
     from kdlib.studies import resampled_data
@@ -117,7 +123,7 @@ def resampling_table(runs: Reports) -> pd.DataFrame:
 
 def search_table(runs: Reports) -> pd.DataFrame:
     """What the search gains each method, and students over direct training with chosen settings, in points."""
-    tables = _found(runs, "search")
+    tables = _found(runs, "hyperparameter_search")
     if not tables:
         return pd.DataFrame()
     from kdlib.studies import hyperparameter_search as search
@@ -134,7 +140,7 @@ def search_table(runs: Reports) -> pd.DataFrame:
 
 def label_budget_table(runs: Reports) -> pd.DataFrame:
     """Where the student is ahead of direct training, of all shares of labels and widths: a row per dataset."""
-    tables = _found(runs, "when")
+    tables = _found(runs, "label_budget")
     if not tables:
         return pd.DataFrame()
     from kdlib.studies import label_budget
@@ -157,7 +163,7 @@ def label_budget_table(runs: Reports) -> pd.DataFrame:
 
 def sequential_table(runs: Reports) -> pd.DataFrame:
     """Accuracy at the end of one pass over the domains, mean of all orders and seeds: a row per dataset."""
-    tables = _found(runs, "orders")
+    tables = _found(runs, "sequential_domains")
     if not tables:
         return pd.DataFrame()
     from kdlib.studies import sequential_domains

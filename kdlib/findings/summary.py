@@ -252,8 +252,8 @@ def gaps(runs: Reports) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def ablations(runs: Reports) -> pd.DataFrame:
-    """Every dataset's `ablation.csv`, with a column `dataset`."""
-    return pd.concat([runs.ablation(name).assign(dataset=name) for name in runs.good], ignore_index=True)
+    """`ablation.csv` of each of the original's datasets, with a column `dataset`."""
+    return pd.concat([runs.ablation(name).assign(dataset=name) for name in originals(runs)], ignore_index=True)
 
 
 def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:

@@ -71,32 +71,32 @@ def test_a_draft_in_the_folder_is_no_dataset(folder):
 
 
 def test_a_failed_study_counts_as_none(folder):
-    put(folder, NAMES[0], "why", factorial=factorial_results(0.1))
-    put(folder, NAMES[1], "why", status="failed", factorial=factorial_results(0.1))
+    put(folder, NAMES[0], "factorial", factorial=factorial_results(0.1))
+    put(folder, NAMES[1], "factorial", status="failed", factorial=factorial_results(0.1))
     assert "1 of 2 datasets" in study_findings.available(Reports(folder))
 
 
 def test_the_verdict_on_an_explanation_is_that_of_the_mean_over_datasets(folder):
-    put(folder, NAMES[0], "why", factorial=factorial_results(0.3))
-    put(folder, NAMES[1], "why", factorial=factorial_results(-0.1))
+    put(folder, NAMES[0], "factorial", factorial=factorial_results(0.3))
+    put(folder, NAMES[1], "factorial", factorial=factorial_results(-0.1))
     text = study_findings.explanations(Reports(folder))
     assert "Means over 2 datasets" in text
     assert "**supported**" in text and "+0.10" in text  # (0.3 - 0.1) / 2
-    put(folder, NAMES[0], "why", factorial=factorial_results(-0.3))
+    put(folder, NAMES[0], "factorial", factorial=factorial_results(-0.3))
     assert "**supported**" not in study_findings.explanations(Reports(folder))
 
 
 def test_one_setting_is_near_all_published_accuracies_at_once(folder):
     """T = 1 hits the first and misses the second, T = 2 the other way round, T = 3 is near both."""
-    put(folder, NAMES[0], "why", factorial=factorial_results(0), map=sweep(0.84, t1=0.84, t2=0.70, t3=0.83))
-    put(folder, NAMES[1], "why", factorial=factorial_results(0), map=sweep(0.80, t1=0.90, t2=0.80, t3=0.815))
+    put(folder, NAMES[0], "factorial", factorial=factorial_results(0), map=sweep(0.84, t1=0.84, t2=0.70, t3=0.83))
+    put(folder, NAMES[1], "factorial", factorial=factorial_results(0), map=sweep(0.80, t1=0.90, t2=0.80, t3=0.815))
     runs = Reports(folder)
     table = study_findings.common_setting(runs)
     assert table.temperature.eq(3).all()
     assert table.reproduced.to_dict() == {NAMES[0]: 0.83, NAMES[1]: 0.815}
     text = study_findings.reproduction(runs)
     assert "**reproduces**" in text and "data_d1.0, 0.0150 away" in text
-    put(folder, NAMES[1], "why", factorial=factorial_results(0), map=sweep(0.80, t1=0.90, t2=0.80, t3=0.86))
+    put(folder, NAMES[1], "factorial", factorial=factorial_results(0), map=sweep(0.80, t1=0.90, t2=0.80, t3=0.86))
     assert "**does not reproduce**" in study_findings.reproduction(Reports(folder))
 
 
@@ -118,15 +118,15 @@ def test_draws_are_judged_over_draws(folder):
         frames = {"given": tidy(given, splits=["fresh"]), "draws": tidy(drawn, splits=["fresh"])}
         return pd.concat([frame.assign(training=training) for training, frame in frames.items()])
 
-    put(folder, NAMES[0], "draws", draws=frame(0.99))
-    put(folder, NAMES[1], "draws", draws=frame(0.97))
+    put(folder, NAMES[0], "resampled_data", draws=frame(0.99))
+    put(folder, NAMES[1], "resampled_data", draws=frame(0.97))
     table = study_findings.resampling_table(Reports(folder))
     title = "KD, kernel teachers"
     assert table.loc[(NAMES[0], title), "verdict"] == "better"
     assert table.loc[(NAMES[0], title), "difference"] == pytest.approx(0.01)
     assert table.loc[(NAMES[0], title), "gap closed"] == pytest.approx(0.5)
     assert table.loc[(NAMES[1], title), "verdict"] == "worse"
-    put(folder, NAMES[1], "draws", draws=frame(0.97).head(0))  # its distribution is not known
+    put(folder, NAMES[1], "resampled_data", draws=frame(0.97).head(0))  # its distribution is not known
     assert set(study_findings.resampling_table(Reports(folder)).index.get_level_values("dataset")) == {NAMES[0]}
 
 
@@ -142,7 +142,7 @@ def test_the_search_has_a_table(folder):
         for seed, error in enumerate(noise("search"))
     ]
     frame = pd.DataFrame(rows, columns=["method", "settings", "seed", "accuracy"])
-    put(folder, NAMES[0], "search", search_reported=frame)
+    put(folder, NAMES[0], "hyperparameter_search", search_reported=frame)
     table = study_findings.search_table(Reports(folder))[NAMES[0]]
     assert table["FFNN: chosen less default"].startswith("+0.50")
     assert table["KD, kernel teachers less direct training, both chosen"].startswith("+0.50")
@@ -152,7 +152,8 @@ def test_shares_of_labels_have_a_table(folder):
     """The student gains 0.05 where labels are few; elsewhere direct training is ahead by a little more each seed."""
     cells = product((0.02, 1.0), (2, 64), ("ffnn", "kd_kernel_teachers"), range(SEEDS))
     rows = [[f, w, m, s, 0.9 + 0.05 * (m != "ffnn") * (f < 1) + 0.001 * s * (m == "ffnn")] for f, w, m, s in cells]
-    put(folder, NAMES[0], "when", when=pd.DataFrame(rows, columns=["fraction", "width", "method", "seed", "accuracy"]))
+    frame = pd.DataFrame(rows, columns=["fraction", "width", "method", "seed", "accuracy"])
+    put(folder, NAMES[0], "label_budget", label_budget=frame)
     row = study_findings.label_budget_table(Reports(folder)).loc[NAMES[0]]
     assert row["clearly ahead"] == "2 of 4" and row["clearly behind"] == "2 of 4"
     assert row["gain with 2% of the labels"] == "+0.0445"
@@ -162,7 +163,7 @@ def test_passes_over_the_domains_have_a_table(folder):
     cells = product(sequential_domains.TITLES, ("0-1", "1-0"), range(SEEDS), (0, 1), ("all", "0", "1"))
     rows = [[m, o, s, p, k, 0.5 + 0.1 * p + 0.1 * (m == "lwf")] for m, o, s, p, k in cells]
     frame = pd.DataFrame(rows, columns=["method", "order", "seed", "phase", "domain", "value"])
-    put(folder, NAMES[0], "orders", orders=frame)
+    put(folder, NAMES[0], "sequential_domains", sequential_domains=frame)
     row = study_findings.sequential_table(Reports(folder)).loc[NAMES[0]]
     assert row[sequential_domains.TITLES["plain"]] == pytest.approx(0.6)
     assert row[sequential_domains.TITLES["lwf"]] == pytest.approx(0.7)
