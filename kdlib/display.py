@@ -80,6 +80,11 @@ def claim(text: str) -> None:
         publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "claim"}})
 
 
+def prose(text: str) -> None:
+    """Shows Markdown that only some datasets need, as if it stood in a cell of its own."""
+    publish_display_data({"text/markdown": text, "text/plain": text}, {"kdlib": {"kind": "prose"}})
+
+
 def explorer(scenes: dict) -> None:
     """Lets the reader of the published page choose dataset, method and seed; JupyterLab shows a line of text."""
     if scenes["datasets"]:

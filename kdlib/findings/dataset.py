@@ -21,6 +21,9 @@ EXPLANATIONS = {
 }  #: the original's own, by the label of their fix
 
 
+LOWER_IS_BETTER = "nll", "ece"
+
+
 def baseline(methods: pd.DataFrame) -> str:
     """The method that others are compared with: the last that is registered as a baseline."""
     return methods.index[methods["role"] == "baseline"][-1]
@@ -32,21 +35,29 @@ def in_summary(methods: pd.DataFrame, *roles: str) -> dict[str, str]:
     return methods.loc[shown, "title"].to_dict()
 
 
-def comparison(results: pd.DataFrame, methods: pd.DataFrame, against: str = "") -> pd.DataFrame:
+def comparison(
+    results: pd.DataFrame, methods: pd.DataFrame, against: str = "", metric: str = "accuracy"
+) -> pd.DataFrame:
     """Each method that does not use the domain against one of them, by default the baseline, on the reported split.
 
-    Columns: `accuracy`, `sd`, `difference`, `low`, `high` (95%), `p` (Holm), `verdict`, `gap closed` (share of the way
-    from `against` to Bayes, NaN where Bayes is not known).
+    Columns: the metric, `sd`, `difference`, `low`, `high` (95%), `p` (Holm), `verdict`, `gap closed` (share of the way
+    from `against` to Bayes, NaN where Bayes is not known), `seeds`, `raw p` (uncorrected).
     """
     against = against or baseline(methods)
-    accuracy = select(results, split=reported(results)).pivot(index="seed", columns="method", values="value")
+    values = select(results, metric=metric, split=reported(results))
+    accuracy = values.pivot(index="seed", columns="method", values="value")
     order = [name for name in methods.index[~methods["uses_domain"]] if name in accuracy and name != BAYES]
     table = statistics.compare(accuracy[order], against).rename(columns={"mean": "difference"})
     mean = accuracy[order].mean()
     ceiling = accuracy[BAYES].mean() if BAYES in accuracy else np.nan
-    table.insert(0, "accuracy", mean)
+    if metric in LOWER_IS_BETTER:
+        table["verdict"] = table["verdict"].replace({WORSE: BETTER, BETTER: WORSE})
+    table.insert(0, metric, mean)
     table.insert(1, "sd", accuracy[order].std())
-    table["gap closed"] = [statistics.gap_closed(mean[name], mean[against], ceiling) for name in table.index]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    table["gap closed"] = [
+        statistics.gap_closed(sign * mean[name], sign * mean[against], sign * ceiling) for name in table.index
+    ]
     return table
 
 
@@ -67,8 +78,8 @@ def finding(results: pd.DataFrame, methods: pd.DataFrame) -> str:
 def contrasts(results: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
     """Each student against its controls, which lack one thing that it has; a row per control, in the methods' order.
 
-    Columns: `student`, `isolates` (what a better student shows), `difference` (student less control), `low`, `high`
-    (95%), `verdict` on the student (Holm over its controls).
+    Columns: `student`, `isolates` (what a better student shows), `difference` (student less control), `low`, `high`,
+    `verdict` on the student; all corrected for the number of its controls.
     """
     lacking = methods[methods["control_of"].isin(methods.index) & ~methods["uses_domain"]]
     tables = []
@@ -89,6 +100,49 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
         f"- **{'supported' if row['verdict'] == BETTER else 'not supported'}**: {row['isolates']}. "
         f"*{title[row['student']]}* less *{title[control]}*: {difference(row['difference'], row['low'], row['high'])}."
         for control, row in contrasts(results, methods).iterrows()
+    )
+
+
+def credit(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """Who earns a student's gain over the baseline: its teachers undistilled, and what the student keeps of it.
+
+    Of each student of the summary whose teacher is a method too; then the same of its control that has one teacher for
+    all domains, if there is one.
+    """
+    table, title = comparison(results, methods), methods["title"]
+    lines = []
+    for student in in_summary(methods, "student"):
+        pooled = methods.index[(methods["control_of"] == student) & (methods["teacher"] != "")]
+        for name in [student, *pooled]:
+            teacher = methods.loc[name, "teacher"]
+            if {name, teacher} <= set(table.index):
+                gains = table.loc[[teacher, name], "difference"]
+                keeps = ""
+                if table.loc[teacher, "verdict"] == BETTER:
+                    keeps = f": it keeps {percent(gains[name] / gains[teacher])} of the gain"
+                own, its = (difference(*table.loc[each, ["difference", "low", "high"]]) for each in (teacher, name))
+                lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[name]}*: {its}{keeps}.")
+    if not lines:
+        return ""
+    return f"Teachers undistilled and their students, less *{title[baseline(methods)]}*:\n\n" + "\n".join(lines)
+
+
+def advice(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """Which method to use on this dataset: the network of the lowest cross-entropy on points that train nothing."""
+    title, direct = methods["title"], baseline(methods)
+    networks = list(in_summary(methods, "baseline", "student"))
+    loss = select(results, metric="nll", split="valid").groupby("method")["value"].mean()[networks]
+    best = loss.idxmin()
+    text = (
+        f"**Use *{title[best]}***: of the networks compared it has the lowest cross-entropy on the validation split, "
+        f"{decimal(loss[best])}."
+    )
+    if best == direct:
+        return f"{text} No student improves on direct training here."
+    accuracy, nll = (comparison(results, methods, metric=metric).loc[best] for metric in ("accuracy", "nll"))
+    return (
+        f"{text} On the reported points, against *{title[direct]}*, its accuracy is {describe(accuracy)}, and its "
+        f"cross-entropy is {describe(nll)}."
     )
 
 
@@ -121,9 +175,8 @@ def explanations(ablation: pd.DataFrame) -> str:
     for label, explanation in EXPLANATIONS.items():
         gain = tried[label] - tried[AS_PUBLISHED]
         low, high = statistics.interval(gain)
-        clear = statistics.p_value(gain) < 1 - statistics.CONFIDENCE_LEVEL and not low <= 0 <= high
         verdict = "not supported"
-        if clear and gain.mean() > 0:
+        if low > 0:
             verdict = "supported" if gain.mean() >= total / 2 else "supported in part"
         lines.append(
             f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}, "

@@ -4,7 +4,7 @@ A method is one function in one file, entered in the registry by `@method`. The 
 methods in tables.
 """
 
-from kdlib.methods import direct, original, network_teachers, kernel_teachers, portfolio, bounds  # noqa: F401, I001
+from kdlib.methods import direct, tuning, original, network_teachers, kernel_teachers, portfolio, bounds  # noqa: F401, I001
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import METHODS, Method, Role, Student, Trained, method
 

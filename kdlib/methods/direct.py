@@ -58,7 +58,7 @@ def ffnn_smoothed(problem: Problem) -> Student:
 
 
 @method(
-    "FFNN, noisy copies", role="control", section="direct training, varied", control_of="kd_kernel_teachers",
+    "FFNN, noisy copies", role="control", section="direct training", control_of="kd_kernel_teachers",
     isolates="the teachers' answers matter, not only that there are more points",
 )  # fmt: skip
 def ffnn_noisy(problem: Problem) -> Student:

@@ -82,20 +82,20 @@ def undistilled(problem: Problem, teacher: Teacher) -> Trained:
     return Trained(lambda x, d=None: np.maximum(problem.answers(teacher, x), np.log(1e-30)))
 
 
-@method("KD, kernel teachers", section="kernel teachers", in_summary=True)
+@method("KD, kernel teachers", section="kernel teachers", in_summary=True, teacher="kernel_mixture")
 def kd_kernel_teachers(problem: Problem, copies: int = COPIES) -> Student:
     """Taught by the gated mixture of single-domain kernel machines, on points near the data."""
     return distil_on_queries(problem, "kd_kernel_teachers", kernel_mixture_of(problem), copies)
 
 
-@method("Kernel teachers, undistilled", role="teacher", section="kernel controls")
+@method("Kernel teachers, undistilled", role="teacher", section="kernel teachers")
 def kernel_mixture(problem: Problem) -> Trained:
     """What the student of kernel teachers imitates: the gated mixture itself."""
     return undistilled(problem, kernel_mixture_of(problem))
 
 
 @method(
-    "Kernel machine on all domains", role="control", section="kernel controls", control_of="kd_kernel_teachers",
+    "Kernel machine on all domains", role="control", section="kernel teachers", control_of="kd_kernel_teachers",
     isolates="a teacher per domain matters, not only the kind of machine",
 )  # fmt: skip
 def kernel_direct(problem: Problem) -> Trained:
@@ -104,7 +104,8 @@ def kernel_direct(problem: Problem) -> Trained:
 
 
 @method(
-    "KD, kernel machine on all domains", role="control", section="kernel controls", control_of="kd_kernel_teachers",
+    "KD, kernel machine on all domains", role="control", section="kernel teachers", teacher="kernel_direct",
+    control_of="kd_kernel_teachers",
     isolates="a teacher per domain matters, also where the one machine has a student",
 )  # fmt: skip
 def kd_kernel_direct(problem: Problem) -> Student:
@@ -113,7 +114,7 @@ def kd_kernel_direct(problem: Problem) -> Student:
 
 
 @method(
-    "KD, FFNN teachers on queries", role="control", section="kernel controls", control_of="kd_kernel_teachers",
+    "KD, FFNN teachers on queries", role="control", section="queries", control_of="kd_kernel_teachers",
     isolates="the kind of teacher matters, not only that it is asked about more points",
 )  # fmt: skip
 def kd_gated_queries(problem: Problem) -> Student:

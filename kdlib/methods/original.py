@@ -141,7 +141,7 @@ def accuracy(problem: Problem, weights, split) -> np.ndarray:
     return right.mean(axis=1).reshape(-1, len(problem.seeds))
 
 
-@method("KD, as in the original", section="the original", in_summary=True)
+@method("KD, as in the original", section="the original", in_summary=True, needs_original=True)
 def kd_original(problem: Problem) -> Student:
     """The original's student, with all of its deviations."""
     variant = Variant(ALL, problem.settings.temperature, problem.settings.alpha)

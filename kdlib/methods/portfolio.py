@@ -4,7 +4,7 @@ Each candidate is fitted five times, each time without one of five folds. Its an
 temperature (Guo et al. 2017) and a weight: those of the most likely mixture of all candidates (Smyth & Wolpert 1999).
 The student learns this mixture at the training points and at noisy copies of them. Candidates are machines of
 scikit-learn, for all domains at once or one per domain under a gate, and ensembles of the student's own network, of
-which some tell the domains apart. The recipe is the same for all datasets, and no split but the training split is used.
+which some tell the domains apart. The recipe is the same for all datasets; it uses no split but the training split.
 
 A machine's settings are chosen once, on all training points, and kept in all folds: choosing in every fold takes five
 times as long. Out of scope: a search for the settings of trees and networks.
@@ -26,6 +26,7 @@ from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import distil_on_queries, noisy_copies
 from kdlib.methods.targets import log_softmax, soften
 from kdlib.methods.teachers import GATE, POOLED, Mixture, SklearnTeacher, Teacher, fit_teacher
+from kdlib.methods.tuning import tuned_student
 from kdlib.training.batches import Shuffled, Together
 from kdlib.training.networks import Architecture, initial_weights, predict
 from kdlib.training.plan import TrainingPlan
@@ -264,12 +265,13 @@ def mixture_weights(likelihoods: np.ndarray) -> np.ndarray:
     return weights
 
 
-@method("KD, portfolio", section="portfolio", in_summary=True)
+@method("KD, portfolio", section="portfolio", in_summary=True, teacher="portfolio")
 def kd_portfolio(problem: Problem) -> Student:
     """Taught by the portfolio: the mixture of many kinds of teachers that is most likely out of fold."""
     teacher = problem.once(Portfolio)
     copies = int(np.clip(QUERIES // len(problem.pool), *COPIES))
-    return distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
+    student = distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
+    return tuned_student(problem, student)
 
 
 @method("Portfolio, undistilled", role="teacher", section="portfolio")

@@ -82,6 +82,8 @@ class Method:
     uses_domain: bool  #: whether predictions use the point's domain, which students do not see
     needs_multiple_domains: bool
     needs_known_distribution: bool
+    needs_original: bool
+    teacher: str  #: of a student: the method that is its teacher, undistilled
     control_of: str  #: of a control: the student that has what it lacks
     isolates: str  #: of a control: what is shown if that student is better
 
@@ -100,7 +102,7 @@ class Method:
             return "the data-generating distribution is not known"
         if self.needs_multiple_domains and problem.domains == 1:
             return "there is one domain"
-        return ""
+        return "the dataset is not one of the original's" if self.needs_original and not problem.is_original else ""
 
     def train(self, problem: Problem) -> Trained:
         """Defines the method on a problem and trains it."""
@@ -120,6 +122,8 @@ def method(
     uses_domain: bool = False,
     needs_multiple_domains: bool = False,
     needs_known_distribution: bool = False,
+    needs_original: bool = False,
+    teacher: str = "",
     control_of: str = "",
     isolates: str = "",
 ):
@@ -128,7 +132,7 @@ def method(
     def register(define):
         METHODS[define.__name__] = Method(
             define, title, Role(role), section, in_summary, uses_domain, needs_multiple_domains,
-            needs_known_distribution, control_of, isolates,
+            needs_known_distribution, needs_original, teacher, control_of, isolates,
         )  # fmt: skip
         return define
 

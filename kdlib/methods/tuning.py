@@ -100,15 +100,21 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
     return int(losses.argmin()), updates
 
 
-def tuned(problem: Problem, grid: Sequence[Choice], plans: Sequence[TrainingPlan], **more) -> Student:
-    """The student whose plan is chosen among those of a grid; more: fields of `Student`."""
+def tuned(problem: Problem, student: Student, grid: Sequence[Choice], plans: Sequence[TrainingPlan]) -> Student:
+    """A student whose plan is chosen among those of a grid; `choice` says which, and the search adds to its costs."""
     number, updates = choose(problem, plans)
-    costs = more.pop("teacher_updates", 0) + -(-updates // len(problem.seeds))
+    costs = student.teacher_updates + -(-updates // len(problem.seeds))
     choice = grid[number].describe(problem.settings.epochs)
-    return Student(plans[number], teacher_updates=costs, choice=choice, **more)
+    return replace(student, plan=plans[number], teacher_updates=costs, choice=choice)
+
+
+def tuned_student(problem: Problem, student: Student) -> Student:
+    """A student with the number of epochs and the weight decay that suit it."""
+    return tuned(problem, student, STUDENT_GRID, [vary(student.plan, choice) for choice in STUDENT_GRID])
 
 
 @method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
 def ffnn_tuned(problem: Problem) -> Student:
     """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
-    return tuned(problem, GRID, [direct_plan(problem, choice) for choice in GRID])
+    plans = [direct_plan(problem, choice) for choice in GRID]
+    return tuned(problem, Student(plans[0]), GRID, plans)

@@ -16,11 +16,22 @@ from kdlib.evaluation import results
 from kdlib.evaluation.formatting import whole
 from kdlib.methods import METHODS, Method, Problem, Role, Trained, original
 from kdlib.methods.network_teachers import domain_teachers
+from kdlib.methods.portfolio import Portfolio
 from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
 
-REGISTERED = ["title", "description", "role", "section", "in_summary", "uses_domain", "control_of", "isolates"]
+REGISTERED = [
+    "title",
+    "description",
+    "role",
+    "section",
+    "in_summary",
+    "uses_domain",
+    "teacher",
+    "control_of",
+    "isolates",
+]
 COSTS = ["updates", "teacher_updates", "queries"]
 OUTCOMES = [*COSTS, "choice"]
 
@@ -44,6 +55,7 @@ class Experiment:
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
         self.ablation: pd.DataFrame | None = None
+        self.candidates: pd.DataFrame | None = None
         self._bins: dict[str, list[np.ndarray]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
@@ -59,7 +71,8 @@ class Experiment:
             raise KeyError(f"no method {name!r}; there are {', '.join(METHODS)}")
         method = METHODS[name]
         if reason := method.unfit(self.problem):
-            self.left_out[name] = reason
+            if not method.needs_original:  # of other datasets there is nothing to say about it
+                self.left_out[name] = reason
             return None
         self.trained[name] = trained = method.train(self.problem)
         for split_name, split in self.problem.splits.items():
@@ -79,7 +92,8 @@ class Experiment:
         for name in names:
             if name not in self.trained:
                 self.run(name)
-        accuracy = self.accuracy()
+        names = [name for name in names if name in self.trained or name in self.left_out]
+        accuracy = self.accuracy() if self._scores else {}
         rows = {
             METHODS[name].title: [METHODS[name].description if name in self.trained else self.left_out[name],
                                   accuracy.get(name, (np.nan,))[0]]
@@ -97,6 +111,11 @@ class Experiment:
             logits = teacher.logits(self.plane.grid)
             self._map(f"teacher_{k}", logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
         return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(self.problem.domains)}
+
+    def portfolio(self) -> pd.DataFrame:
+        """The candidates of the portfolio: kind, temperature, cross-entropy out of fold, and weight."""
+        self.candidates = self.problem.once(Portfolio).table()
+        return self.candidates
 
     def cumulative_ablation(self) -> pd.DataFrame:
         """Fixes the replica's deviations one after the other; see `original.cumulative_ablation`."""
@@ -214,7 +233,7 @@ class Experiment:
 
     def costs(self) -> pd.DataFrame:
         """Updates of each student and of its teachers, and queries, per seed, by title."""
-        table = self.methods.set_index("title")[COSTS].rename_axis("method")
+        table = self.methods.set_index("title")[OUTCOMES].rename_axis("method")
         return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers or search"})
 
     def write(self, output) -> str:
@@ -223,8 +242,9 @@ class Experiment:
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
         self.methods.to_csv(output / "methods.csv", lineterminator="\n")
-        if self.ablation is not None:
-            self.ablation.to_csv(output / "ablation.csv", index=False, lineterminator="\n")
+        for name, table in (("ablation", self.ablation), ("portfolio", self.candidates)):
+            if table is not None:
+                table.to_csv(output / f"{name}.csv", index=False, lineterminator="\n")
         distribution = self.problem.distribution
         facts = {"distribution": distribution and distribution.name, "published": published(distribution)}
         (output / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
