@@ -140,7 +140,8 @@ def _png(fig) -> tuple[str, int, int]:
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    # Compressing costs more than drawing: not at all in between, and at the end no more than pays.
+    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pil_kwargs={"compress_level": 0})
     pyplot.close(fig)
     with Image.open(drawn) as image:
         image = image.convert("RGB")
@@ -148,7 +149,7 @@ def _png(fig) -> tuple[str, int, int]:
         palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
         palette[background : background + 3] = image.getpixel((0, 0))
         colours.putpalette(palette)
-        colours.save(small, format="PNG", optimize=True)
+        colours.save(small, format="PNG", compress_level=6)
         width, height = (side * 96 // DOTS_PER_INCH for side in image.size)
     return base64.b64encode(small.getvalue()).decode("ascii"), width, height
 
