@@ -22,7 +22,7 @@ from kdlib.training import losses
 from kdlib.training.loop import cosine
 from kdlib.training.plan import TrainingPlan, repeat, stack
 
-MAX_SEEDS = 3  #: of the search
+MAX_SEEDS = 2  #: of the search
 LENGTHS = (0.1, 1 / 3, 1.0)  #: of the training, as a share of all epochs
 DECAYS = (0.0, 0.03, 0.3)  #: decoupled weight decay, per step in units of the rate
 COPIED = (False, True)  #: whether noisy copies of the training points are trained on as well
