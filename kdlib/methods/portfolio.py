@@ -38,7 +38,7 @@ NETWORK_COPIES = 10  #: of each point, for networks that learn from noisy copies
 QUERIES = 50_000  #: of the student, as far as the number of copies allows
 COPIES = 4, 60  #: fewest and most queries per point
 FLOOR = 0.005  #: of each answer, shared by the classes, so that none is certain of a point it has not seen
-TEMPERATURES = 0.5, 3.5  #: lowest and highest
+TEMPERATURES = 0.5, 1.0  #: lowest and highest; a mean of five fits is less certain than one, and needs no softening
 ROUNDS = 200  #: of expectation and maximisation
 MIN_WEIGHT = 0.01  #: candidates of less are left out of the mixture
 

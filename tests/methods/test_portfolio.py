@@ -84,8 +84,8 @@ def test_networks_of_a_fold_see_no_point_of_it():
 
 def test_a_temperature_that_was_planted_is_found():
     rng = np.random.default_rng(0)
-    logits = 1.5 * rng.normal(size=(20_000, 3))  # of sharper answers, the floor is felt
-    for planted in (1.0, 1.5):
+    logits = rng.normal(size=(20_000, 3))  # of sharper answers, the floor is felt
+    for planted in (0.7, 0.9):
         y = (softmax(logits / planted, axis=1).cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
         assert portfolio.best_temperature(softmax(logits, axis=1), y) == pytest.approx(planted, rel=0.05)
 
@@ -156,7 +156,7 @@ def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
     np.testing.assert_allclose(p.sum(axis=2), 1)
     answers = np.exp(made.log_probabilities(problem.train.x))[0]
     np.testing.assert_allclose(student.plan.targets[0][: len(answers)], answers)
-    assert student.teacher_updates == made.updates
+    assert student.teacher_updates > made.updates  # the search for the student is paid for as well
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
 
