@@ -1,5 +1,5 @@
-"""The press: runs the notebooks, publishes what they made, renders the pages people read.
+"""The report: runs the notebooks, publishes what they made, renders the pages.
 
-It knows kdlib's data contract and settings; the science never imports it, and nothing here imports
-TensorFlow. `python -m kdlib.report --help` is its command line.
+It uses kdlib's data contract, settings, results and display; the rest of kdlib never imports it, and nothing here
+imports TensorFlow. `python -m kdlib.report --help` is its command line.
 """

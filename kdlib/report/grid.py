@@ -1,11 +1,12 @@
 """A sweep's file: which settings, and which values of each; every combination is a point.
 
-A mapping in YAML. A setting with a list is swept, one with a single value is held; `hidden`, itself a list of widths,
-is swept where it is a list of lists. Beside the fields of `Study` there are `fraction` (of the training samples),
-`methods` and `datasets`. All of it is checked before anything runs. Leaves out YAML's tags and aliases: a sweep is
+A mapping in YAML. A setting with a list is swept, one with a single value is fixed; `hidden`, itself a list of widths,
+is swept where it is a list of lists. Besides the fields of `Settings` there are `fraction` (of the training samples),
+`methods` and `datasets`. All of it is checked before anything runs. Out of scope: YAML's tags and aliases; a sweep is
 plain values, and an alias can stand for a billion of them.
 """
 
+import ast
 import math
 import re
 from dataclasses import asdict, dataclass
@@ -15,15 +16,16 @@ from pathlib import Path
 import yaml
 
 from kdlib.report.manifest import PACKAGE
-from kdlib.report.plan import RequestError, settings
+from kdlib.report.plan import as_parameters
+from kdlib.report.request import RequestError
 from kdlib.settings import Settings, SettingsError
 
-METHODS = ("ffnn", "kd_routed", "kd_gated")  #: if the file names none
-MOST_POINTS = 1000  #: for each dataset
-MOST_BYTES = 100_000  #: of a file
-LONGEST_NAME = 200  #: of a folder
-LONGEST_LINE = 600  #: of an error, which shows what came
-SETTINGS = tuple(asdict(Settings()))  #: in this order they stand in a point's name, and `fraction` after them
+DEFAULT_METHODS = ("ffnn", "kd_routed", "kd_gated")
+MAX_POINTS = 1000  #: for each dataset
+MAX_BYTES = 100_000  #: of a file
+MAX_NAME_LENGTH = 200  #: of a folder
+MAX_ERROR_LENGTH = 600  #: of an error, which shows what came
+SETTINGS = tuple(asdict(Settings()))  #: in a point's name they have this order, and `fraction` comes after them
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Grid:
     """What a sweep's file asks for."""
 
     swept: dict[str, list]  #: values by setting
-    held: dict  #: one value by setting
-    methods: tuple[str, ...] = METHODS
+    fixed: dict  #: one value by setting
+    methods: tuple[str, ...] = DEFAULT_METHODS
     datasets: tuple[str, ...] = ()  #: stems of pickles; none means all
 
     def points(self) -> dict[str, dict]:
@@ -40,26 +42,24 @@ class Grid:
         found = {}
         for values in product(*self.swept.values()):
             point = dict(zip(self.swept, values, strict=True))
-            chosen = {"fraction": 1.0} | self.held | point
-            study = {name: value for name, value in chosen.items() if name in SETTINGS}
-            name = ",".join(f"{key}={_text(value)}" for key, value in point.items())
-            more = {"fraction": chosen["fraction"], "methods": list(self.methods)}
-            found[name] = settings(Settings.named(**study)) | more
+            chosen = {"fraction": 1.0} | self.fixed | point
+            settings = Settings.named(**{name: value for name, value in chosen.items() if name in SETTINGS})
+            name = ",".join(f"{key}={_format(value)}" for key, value in point.items())
+            found[name] = as_parameters(settings) | {"fraction": chosen["fraction"], "methods": list(self.methods)}
         return found
 
 
-def read(path: Path, given: dict) -> Grid:
-    """The grid of a file; settings `given` beside it replace what it holds, and may not be what it sweeps."""
-    content = _content(path)
+def read_grid(path: Path, given: dict) -> Grid:
+    """The grid of a file; settings `given` beside it replace its fixed ones, and may not be those that it sweeps."""
+    content = _read_yaml(path)
     try:
         known = (*SETTINGS, "fraction", "methods", "datasets")
         if unknown := sorted(str(key) for key in content if key not in known):
             raise SettingsError(f"unknown setting {', '.join(unknown)}; a sweep may hold {', '.join(known)}")
-        names = {key: _names(key, content[key]) for key in ("methods", "datasets") if key in content}
+        names = {key: _checked_names(key, content[key]) for key in ("methods", "datasets") if key in content}
         if wrong := [name for name in names.get("methods", ()) if name not in method_names()]:
-            raise SettingsError(
-                f"methods: there is no {', '.join(wrong)}; there are {', '.join(sorted(method_names()))}"
-            )
+            available = ", ".join(sorted(method_names()))
+            raise SettingsError(f"methods: there is no {', '.join(wrong)}; there are {available}")
         values = {key: content[key] for key in known[:-2] if key in content}
         swept = {key: value for key, value in values.items() if _is_swept(key, value)}
         if not swept:
@@ -73,23 +73,30 @@ def read(path: Path, given: dict) -> Grid:
         for key, list_ in swept.items():
             _check_distinct(key, list_)
         grid = Grid(swept, {k: v for k, v in values.items() if k not in swept} | given, **names)
-        if (longest := max(map(len, grid.points()))) > LONGEST_NAME:
+        if (longest := max(map(len, grid.points()))) > MAX_NAME_LENGTH:
             raise SettingsError(
-                f"a point's folder would have a name of {longest} signs; expected at most {LONGEST_NAME}"
+                f"a point's folder would have a name of {longest} characters; expected at most {MAX_NAME_LENGTH}"
             )
     except SettingsError as error:
-        raise RequestError(f"{path.name}: {str(error)[:LONGEST_LINE]}") from None
+        raise RequestError(f"{path.name}: {str(error)[:MAX_ERROR_LENGTH]}") from None
     return grid
 
 
 def method_names() -> set[str]:
-    """Names of the registered methods, from the source: to import it would take TensorFlow, and seconds."""
-    sources = (path.read_text(encoding="utf-8") for path in PACKAGE.glob("methods/*.py"))
-    return {name for source in sources for name in re.findall(r"^@method\(.*\)\ndef (\w+)\(", source, re.M)}
+    """Names of the registered methods, from the source: importing them would take TensorFlow, and seconds."""
+    trees = [ast.parse(path.read_bytes()) for path in PACKAGE.glob("methods/*.py")]
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {function.name for function in functions if any(map(_is_method, function.decorator_list))}
 
 
-class _Plain(yaml.SafeLoader):
-    """Plain values: no alias, no key twice; and 1e-3 is a number, as YAML 1.2 has it and PyYAML has not."""
+def _is_method(decorator: ast.expr) -> bool:
+    """Whether a decorator is `@method(...)` or `@registry.method(...)`."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(called, "attr", getattr(called, "id", None)) == "method"
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values: no alias, no key twice; and 1e-3 is a number, as in YAML 1.2, which PyYAML does not follow."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -106,19 +113,19 @@ class _Plain(yaml.SafeLoader):
 
 
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-_Plain.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
 
 
-def _content(path) -> dict:
+def _read_yaml(path) -> dict:
     try:
         with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
+            text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise RequestError(f"sweep: expected a YAML file, got {str(path)!r}: {error.strerror}") from None
-    if len(text) > MOST_BYTES:
-        raise RequestError(f"{path.name}: expected at most {MOST_BYTES} bytes")
+    if len(text) > MAX_BYTES:
+        raise RequestError(f"{path.name}: expected at most {MAX_BYTES} bytes")
     try:
-        content = yaml.load(text, _Plain)  # a SafeLoader
+        content = yaml.load(text, _PlainLoader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -135,7 +142,7 @@ def _is_swept(key, value) -> bool:
     return isinstance(value, list) and (key != "hidden" or not value or any(isinstance(one, list) for one in value))
 
 
-def _names(key, value) -> tuple[str, ...]:
+def _checked_names(key, value) -> tuple[str, ...]:
     names = value if isinstance(value, list) else [value]
     if not names or not all(isinstance(name, str) for name in names):
         raise SettingsError(f"{key}: expected a list of names, got {value!r}")
@@ -147,9 +154,9 @@ def _check_size(swept) -> None:
     for key, values in swept.items():
         if not values:
             raise SettingsError(f"{key}: expected at least one value, got an empty list")
-    if (points := math.prod(map(len, swept.values()))) > MOST_POINTS:
+    if (points := math.prod(map(len, swept.values()))) > MAX_POINTS:
         sizes = " x ".join(f"{len(values)} of {key}" for key, values in swept.items())
-        raise SettingsError(f"expected at most {MOST_POINTS} points for each dataset, got {points}: {sizes}")
+        raise SettingsError(f"expected at most {MAX_POINTS} points for each dataset, got {points}: {sizes}")
 
 
 def _check_value(key, value) -> None:
@@ -162,10 +169,10 @@ def _check_value(key, value) -> None:
 def _check_distinct(key, values) -> None:
     for i, value in enumerate(values):
         if value in values[:i]:
-            raise SettingsError(f"{key}: expected different values, got {_text(value)} twice")
+            raise SettingsError(f"{key}: expected different values, got {_format(value)} twice")
 
 
-def _text(value) -> str:
+def _format(value) -> str:
     """A value as it stands in a name: 4, 0.5, 64-32."""
     if isinstance(value, list | tuple):
         return "-".join(map(str, value))

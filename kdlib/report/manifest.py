@@ -1,8 +1,8 @@
 """What a run was made from, written beside what it made: hashes, versions, machine, commit, parameters.
 
-A manifest is the record of the last attempt: `status`, `reason`, and all else. If that attempt failed and an
-earlier good run's files still lie there, `last_good` is that run's record. Hashes decide whether a run is
-due; file times are never looked at.
+A manifest is the record of the last attempt: its `status`, `reason` and all else. If that attempt failed and the files
+of an earlier good run are still there, `last_good` is that run's record. Hashes decide whether a run is due; file times
+are never looked at.
 """
 
 import hashlib
@@ -10,11 +10,12 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-PACKAGES = (
+RECORDED_PACKAGES = (
     "tensorflow-cpu", "tensorflow", "keras", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib",
     "papermill", "nbclient", "nbconvert", "ipykernel", "distributed",
 )  # fmt: skip
@@ -22,33 +23,32 @@ FILE = "manifest.json"
 
 
 def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
-def code_digests() -> dict[str, str]:
-    """SHA-256 of every file that can change a run: the science, the figures, and how a notebook is executed."""
-    paths = [path for path in PACKAGE.rglob("*.*") if path.suffix in (".py", ".mplstyle")]
-    paths = [path for path in paths if PACKAGE / "report" not in path.parents]
-    paths += [PACKAGE / "report" / "execution" / name for name in ("run_notebook.py", "jupyter_kernel.py")]
-    return {path.relative_to(PACKAGE.parent).as_posix(): digest(path.read_bytes()) for path in sorted(paths)}
+def code_digests(files: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files of kdlib, given relative to its parent; a file that is not there is left out."""
+    paths = {file: PACKAGE.parent / file for file in sorted(files)}
+    return {file: digest(path.read_bytes()) for file, path in paths.items() if path.is_file()}
 
 
-def code_digest(digests: dict[str, str] | None = None) -> str:
-    """One sum over `code_digests`, or over those given."""
-    return digest(json.dumps(sorted((digests or code_digests()).items())).encode())
+def combined_digest(digests: dict[str, str]) -> str:
+    """One SHA-256 for several."""
+    return digest(json.dumps(sorted(digests.items())).encode())
 
 
 def page_key(links: dict) -> str:
-    """Stands in a page; another key means that the page would look otherwise if it were rendered now."""
-    sources = sorted(path for path in (PACKAGE / "report" / "pages" / "templates").rglob("*") if path.is_file())
-    sources += [PACKAGE / "report" / "pages" / name for name in ("render.py", "markdown.py")]
+    """Stands in a page; if it differs, the page would look different rendered now."""
+    pages = PACKAGE / "report" / "pages"
+    sources = sorted(path for pattern in ("*.py", "templates/**/*.*") for path in pages.glob(pattern))
     return digest(json.dumps([links, *(digest(path.read_bytes()) for path in sources)]).encode())
 
 
 def environment() -> dict:
-    """Versions, processor and threads of this process; what a run's results may depend on."""
+    """Versions, processor and threads of this process: what a run's results may depend on."""
     versions = {}
-    for package in PACKAGES:
+    for package in RECORDED_PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -73,7 +73,7 @@ def _cpu() -> str:
 
 
 def commit(folder: Path) -> dict | None:
-    """The git commit of a checkout and whether anything tracked differs; None outside of one."""
+    """The git commit of a checkout and whether anything tracked differs from it; None outside a checkout."""
 
     def git(*arguments):
         command = ["git", "-C", str(folder), *arguments]
@@ -86,7 +86,7 @@ def commit(folder: Path) -> dict | None:
 
 
 def read(folder: Path) -> dict | None:
-    """A folder's manifest; None where there is none, or none that can be read."""
+    """A folder's manifest; None if there is none that can be read."""
     try:
         record = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,22 +101,22 @@ def last_good(record: dict | None) -> dict | None:
     return record if record["status"] == "ok" else record.get("last_good")
 
 
-def content(record: dict) -> bytes:
+def to_bytes(record: dict) -> bytes:
+    """A manifest's file content."""
     return (json.dumps(record, indent=1, sort_keys=False, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def differences(then: dict, now: dict) -> list[str]:
-    """What changed between two records' inputs, for people: `seeds 30 -> 10`, `kdlib/x.py changed`."""
+def changes(before: dict, now: dict) -> list[str]:
+    """What differs between the inputs of two records, for people: `seeds 30 -> 10`, `kdlib/x.py changed`."""
     found = []
-    before, after = then.get("parameters", {}), now["parameters"]
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            found.append(f"{name} {_short(before.get(name))} -> {_short(after.get(name))}")
-    before, after = _flat(then.get("hashes", {})), _flat(now["hashes"])
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            what = "is new" if name not in before else "is gone" if name not in after else "changed"
-            found.append(f"{name} {what}")
+    old, new = before.get("parameters", {}), now["parameters"]
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            found.append(f"{name} {_format(old.get(name))} -> {_format(new.get(name))}")
+    old, new = _flat(before.get("hashes", {})), _flat(now["hashes"])
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            found.append(f"{name} {'is new' if name not in old else 'is gone' if name not in new else 'changed'}")
     return found
 
 
@@ -124,5 +124,5 @@ def _flat(hashes: dict) -> dict:
     return {name: value for name, value in hashes.items() if isinstance(value, str)} | hashes.get("code", {})
 
 
-def _short(value) -> str:
+def _format(value) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

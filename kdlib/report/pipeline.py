@@ -1,7 +1,7 @@
-"""One report: executes what is due, publishes what came of it, then the summary and the pages.
+"""One report: executes what is due, publishes what it made, then the summary and the pages.
 
-With nothing due nothing is started and nothing heavy is imported. What is due, and why, is in `plan`;
-where it runs, in `engine`.
+With nothing due, no process is started and nothing heavy is imported. What is due, and why, is decided by `plan`; where
+it runs, by `cluster`.
 """
 
 import contextlib
@@ -9,110 +9,119 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from kdlib.evaluation.formatting import counted
 from kdlib.report import manifest, publish
-from kdlib.report.execution.run_notebook import Job, Outcome
-from kdlib.report.navigation import navigation
-from kdlib.report.plan import OF_DATASET, OF_SUMMARY, Request, Run, find_datasets, run_of, summary_of, template
+from kdlib.report.execution.run_notebook import Outcome
+from kdlib.report.navigation import page_links
+from kdlib.report.plan import (
+    EXPERIMENT_PARAMETERS,
+    SUMMARY_PARAMETERS,
+    Run,
+    Template,
+    dataset_run,
+    read_template,
+    summary_run,
+)
+from kdlib.report.request import Request, find_datasets
 
 
-def report(request: Request, display) -> dict[str, str]:
+def update_report(request: Request, make_display) -> dict[str, str]:
     """Brings the report up to date; returns the problems, a line by the name of what has one.
 
-    `display()` makes the `progress` display, when there is something to show.
+    make_display: makes the display (`progress`), once there is something to show.
     """
     datasets, refused = find_datasets(request.data)
     paths = [request.notebooks / "experiment.ipynb", *request.templates]
-    templates = {path: template(path, OF_DATASET) for path in paths}
-    summary = template(request.notebooks / "summary.ipynb", OF_SUMMARY)
-    runs = [run_of(request, data, path, content) for data in datasets for path, content in templates.items()]
-    return bring_up_to_date(request, runs, refused, summary, display)
+    templates = [read_template(request, path, EXPERIMENT_PARAMETERS) for path in paths]
+    summary = read_template(request, request.notebooks / "summary.ipynb", SUMMARY_PARAMETERS)
+    runs = [dataset_run(request, data, template) for data in datasets for template in templates]
+    return update(request, runs, refused, summary, make_display)
 
 
-def bring_up_to_date(request: Request, runs: list[Run], refused: dict, summary: bytes, display) -> dict[str, str]:
+def update(
+    request: Request, runs: list[Run], refused: dict[str, str], summary: Template, make_display
+) -> dict[str, str]:
     """Executes those runs that are due, then the summary of all, and renders their pages; returns the problems.
 
     refused: datasets that have no run, with reasons.
     """
-    with publish.locked(request.out), contextlib.ExitStack() as stack:
-        press = _Press(request, runs, refused, stack, stack.enter_context(display()))
-        press.execute([run for run in runs if press.is_due(run) and press.keeps_contract(run)])
-        last = summary_of(request, [run.name for run in runs], refused, summary)
-        press.execute([last] if press.is_due(last) else [])
+    with publish.lock(request.out), contextlib.ExitStack() as stack:
+        runner = ReportRunner(request, runs, refused, stack, stack.enter_context(make_display()))
+        runner.execute([run for run in runs if runner.is_due(run) and runner.has_valid_data(run)])
+        last = summary_run(request, [run.name for run in runs], refused, summary)
+        runner.execute([last] if runner.is_due(last) else [])
         for run in [*runs, last]:
-            press.refresh(run)
-        if not press.busy:
-            press.display.say(f"nothing is due; up to date: {len(runs)} run{'s' * (len(runs) != 1)} and the summary")
-    return refused | press.problems
+            runner.refresh_page(run)
+        if runner.idle:
+            runner.display.log(f"nothing is due; up to date: {counted(len(runs), 'run')} and the summary")
+    return refused | runner.problems
 
 
-class _Press:
-    """Executes due runs, on an engine that starts with the first of them, and publishes what they made."""
+class ReportRunner:
+    """Executes due runs on workers, which start with the first of them, and publishes what they made.
 
-    def __init__(self, request: Request, runs: list[Run], refused: dict, stack, display):
+    stack: an ExitStack that ends the workers.
+    """
+
+    def __init__(self, request: Request, runs: list[Run], refused: dict[str, str], stack, display):
         self.request, self.refused, self.stack, self.display = request, refused, stack, display
         self.pages = [run.name for run in runs if run.page]
         self.problems = {}
-        self.unfit = {}  #: what is wrong with each dataset, by file; "" if nothing
-        self.crew = None
-        self.busy = False
+        self.pool = None
+        self.idle = True
+        self._data_errors = {}  # what is wrong with a dataset, by its file; "" if nothing is
 
     @cached_property
     def commit(self) -> dict | None:
+        """The git commit of the notebooks."""
         return manifest.commit(self.request.notebooks)
 
     def is_due(self, run: Run) -> bool:
-        why = run.due(self.request.out, self.request.force)
-        if why:
-            more = f" and {len(why) - 3} more" if len(why) > 3 else ""
-            self.display.say(f"{run.title}: due, {', '.join(why[:3])}{more}")
-            self.busy = True
+        """Whether a run is due, and says why; if not, its last problem is reported again."""
+        reasons = run.reasons_due(self.request.out, self.request.force)
+        if reasons:
+            more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+            self.display.log(f"{run.title}: due, {', '.join(reasons[:3])}{more}")
+            self.idle = False
         elif (last := manifest.read(self.request.out / run.name))["status"] != "ok":
             self.problems[run.title] = f"{last['status']}: {last['reason']}"
-        return bool(why)
+        return bool(reasons)
 
-    def keeps_contract(self, run: Run) -> bool:
-        """Whether the run's data keep the contract; if not, that is published at once."""
-        from kdlib.data import (  # brings NumPy, which an idle press does not need
-            DataContractError,
-            UnsafePickleError,
-            loads,
-        )
+    def has_valid_data(self, run: Run) -> bool:
+        """Whether the run's data keep the contract; if not, that is published as its outcome."""
+        from kdlib.data import DataContractError, UnsafePickleError, loads  # brings NumPy: only if something is due
 
         file, content = next(iter(run.inputs.items()))
-        if file not in self.unfit:
+        if file not in self._data_errors:
             try:
                 if run.unreadable:
                     raise DataContractError(run.unreadable)
                 loads(file, content)
-                self.unfit[file] = ""
+                self._data_errors[file] = ""
             except (DataContractError, UnsafePickleError) as error:
-                self.unfit[file] = " ".join(str(error).split())
-        if self.unfit[file]:
-            self._publish(run, Outcome("invalid", self.unfit[file]))
-        return not self.unfit[file]
+                self._data_errors[file] = " ".join(str(error).split())
+        if self._data_errors[file]:
+            self._publish(run, Outcome("invalid", self._data_errors[file]))
+        return not self._data_errors[file]
 
     def execute(self, runs: list[Run]) -> None:
+        """Executes runs, the longest first, and publishes each as it ends."""
         if not runs:
             return
-        from kdlib.report.cluster import client, queue, workers
+        from kdlib.report.cluster import queue
 
-        if self.crew is None:
-            jobs = max(1, min(self.request.jobs, len(runs)))
-            request = self.request
-            client = self.stack.enter_context(client.engine(jobs, request.scheduler, request.dashboard))
-            self.crew = workers.Crew(client, self.display.say)
-            if request.dashboard:
-                self.display.say(f"dashboard: {client.dashboard_link}")
-        expected = {run.title: run.expected(self.request.out) for run in runs}
-        runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))  # longest first
+        if self.pool is None:
+            self.pool = self._open_pool(min(self.request.jobs, len(runs)))
+        expected = {run.title: run.expected_seconds(self.request.out) for run in runs}
+        runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))
         by_title = {run.title: run for run in runs}
-        jobs = [self._job(run) for run in runs]
-        with self.display.live(expected):
-            for job, outcome in queue.run(self.crew, jobs, self.display.event):
+        jobs = [run.job(self.request.timeout, self._origin(run), self._links(run)) for run in runs]
+        with self.display.running(expected):
+            for job, outcome in queue.run_jobs(self.pool, jobs, self.display.update):
                 self._publish(by_title[job.name], outcome)
 
-    def refresh(self, run: Run) -> None:
-        """Renders the page of a good run anew, where the press or what the page leads to has changed."""
+    def refresh_page(self, run: Run) -> None:
+        """Renders the page of a good run again if the templates, or what the page links to, have changed."""
         if not run.page:
             return
         folder = self.request.out / run.name
@@ -123,47 +132,50 @@ class _Press:
         from kdlib.report.pages import render
 
         try:
-            content = render.page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
-            publish.page(self.request.out, run.name, run.page, content)
+            content = render.render_page((folder / run.notebook).read_bytes(), record, links).encode("utf-8")
+            publish.publish_page(self.request.out, run.name, run.page, content)
         except (publish.PublishError, render.PageError) as error:
             self.problems[run.title] = f"failed: {error}"
             return
-        self.display.say(f"{run.title}: page rendered anew")
-        self.busy = True
+        self.display.log(f"{run.title}: page rendered again")
+        self.idle = False
+
+    def _open_pool(self, jobs: int):
+        from kdlib.report.cluster import client, workers
+
+        opening = client.open_client(jobs, self.request.scheduler, self.request.dashboard)
+        connected = self.stack.enter_context(opening)
+        if self.request.dashboard:
+            self.display.log(f"dashboard: {connected.dashboard_link}")
+        return workers.WorkerPool(connected, self.display.log)
+
+    def _origin(self, run: Run) -> dict:
+        return {"name": run.title, "parameters": run.parameters, "hashes": run.hashes, "git": self.commit}
+
+    def _links(self, run: Run) -> dict | None:
+        return page_links(self.request, run, self.pages, self.refused) if run.page else None
 
     def _publish(self, run: Run, outcome: Outcome) -> None:
         if not outcome.environment:
             outcome = replace(outcome, environment=manifest.environment())
-        record = outcome.record(self._about(run))
+        record = outcome.record(self._origin(run))
         if outcome.status == "ok":
-            record |= self._publish_good(run, outcome, record)
+            try:
+                self._publish_good(run, outcome, record)
+            except publish.PublishError as error:
+                record |= {"status": "failed", "reason": str(error)}
         if record["status"] != "ok":
             self.problems[run.title] = f"{record['status']}: {record['reason']}"
-            with contextlib.suppress(publish.PublishError):  # there is no room for the record either
-                publish.failed(self.request.out, run.name, outcome.notebook, record)
-        self.display.ended(run.title, record["status"], record["reason"], outcome.seconds)
+            with contextlib.suppress(publish.PublishError):  # the disk may have no room for the record either
+                publish.publish_failure(self.request.out, run.name, outcome.notebook, record)
+        self.display.finish(run.title, record["status"], record["reason"], outcome.seconds)
 
-    def _about(self, run: Run) -> dict:
-        return {"name": run.title, "parameters": run.parameters, "hashes": run.hashes, "git": self.commit}
-
-    def _links(self, run: Run) -> dict:
-        return navigation(self.request, run, self.pages, self.refused)
-
-    def _job(self, run: Run) -> Job:
-        links = self._links(run) if run.page else None
-        return replace(run.job(self.request.timeout), record=self._about(run), links=links)
-
-    def _publish_good(self, run, outcome, record) -> dict:
-        """Publishes a good run; what of the record is otherwise, if it cannot be published."""
-        try:
-            if taken := {manifest.FILE, publish.FAILED, run.page, run.notebook} & outcome.files.keys():
-                raise publish.PublishError(f"results: {taken.pop()!r} is a name that the report itself uses")
-            pages = {run.page: outcome.page.encode("utf-8")} if run.page else {}
-            files = {run.notebook: outcome.notebook} | outcome.files
-            publish.good(self.request.out, run.name, files, pages, record)
-        except publish.PublishError as error:
-            return {"status": "failed", "reason": str(error)}
-        return {}
+    def _publish_good(self, run: Run, outcome: Outcome, record: dict) -> None:
+        if taken := {manifest.FILE, publish.FAILED, run.page, run.notebook} & outcome.files.keys():
+            raise publish.PublishError(f"results: {taken.pop()!r} is a name that the report itself uses")
+        pages = {run.page: outcome.page.encode("utf-8")} if run.page else {}
+        files = {run.notebook: outcome.notebook} | outcome.files
+        publish.publish_run(self.request.out, run.name, files, pages, record)
 
 
 def _has_key(page: Path, key: str) -> bool:

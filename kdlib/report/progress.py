@@ -1,7 +1,7 @@
-"""What a run shows while it works: live bars in a terminal, a line at each start and end elsewhere.
+"""What a report displays while it runs: live bars in a terminal, elsewhere a line at each start and end.
 
-How long a run will still take is told from its cells' times in the last good run with the same
-parameters; without one, cells are counted, and only the training under way, whose epochs are counted, has a time.
+The time left of a run comes from its cells' times in the last good run with the same parameters. Without one, cells are
+counted, and only the training under way, whose epochs are counted, has a time left.
 """
 
 import sys
@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.text import Text
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """A name from outside, on one line and without control characters."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`7 s`, `1:23`, `2:03:04`."""
     if seconds < 59.5:
         return f"{seconds:.0f} s"
@@ -28,69 +28,78 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def _now() -> float:
+    return time.monotonic()
+
+
 @dataclass
-class Course:
+class RunProgress:
     """How far one run has come."""
 
     expected: list[float]  #: seconds of each cell in the last such run; empty if there was none
-    began: float = field(default_factory=lambda: time.monotonic())
+    started: float = field(default_factory=_now)
     cell: int = 0  #: counted from 1; 0 before the first
-    of: int = 1
-    cell_began: float = field(default_factory=lambda: time.monotonic())
+    cells: int = 1
+    cell_started: float = field(default_factory=_now)
     heading: str = ""
-    training: str = ""  #: what is being trained, how far, and how long it will still take
-    heard: tuple = ()  #: the task that is trained, the epoch of which was heard first, and when
+    training: str = ""  #: the training under way, its epoch, and the time left
+    first_report: tuple = ()  #: of that training: its task, the epoch, and when it came
 
-    def enter(self, cell: int, of: int, heading: str):
-        self.cell, self.of, self.heading, self.cell_began = cell, of, heading, time.monotonic()
-        self.training, self.heard = "", ()
+    def start_cell(self, cell: int, cells: int, heading: str) -> None:
+        """A cell has begun."""
+        self.cell, self.cells, self.heading, self.cell_started = cell, cells, heading, _now()
+        self.training, self.first_report = "", ()
 
-    def train(self, task: str, epoch: int, epochs: int):
-        if self.heard[:1] != (task,):
-            self.heard = task, epoch, time.monotonic()
-        _, first, began = self.heard
+    def update_training(self, task: str, epoch: int, epochs: int) -> None:
+        """A training has done some epochs."""
+        if self.first_report[:1] != (task,):
+            self.first_report = task, epoch, _now()
+        _, first, since = self.first_report
         self.training = f"{task}, epoch {epoch} of {epochs}"
         if not self.expected and first < epoch < epochs:
-            self.training += f", {clock((time.monotonic() - began) / (epoch - first) * (epochs - epoch))} left"
+            self.training += f", {format_duration((_now() - since) / (epoch - first) * (epochs - epoch))} left"
 
     def fraction(self) -> float:
+        """Between 0 and 1."""
         if not self.expected or not self.cell:
-            return max(0, self.cell - 1) / max(1, self.of)
-        return 1 - self.remaining() / max(sum(self.expected), 1e-9)
+            return max(0, self.cell - 1) / max(1, self.cells)
+        return 1 - self.seconds_left() / max(sum(self.expected), 1e-9)
 
-    def remaining(self) -> float | None:
-        """Seconds still to go, if known; a cell that takes longer than it should counts as all but done."""
+    def seconds_left(self) -> float | None:
+        """Seconds left, if known; a cell that takes longer than expected counts as about to end."""
         if not self.expected:
             return None
         if not self.cell:
             return sum(self.expected)
         this = self.expected[self.cell - 1] if self.cell <= len(self.expected) else 0
-        return sum(self.expected[self.cell :]) + max(0, this - (time.monotonic() - self.cell_began))
+        return sum(self.expected[self.cell :]) + max(0, this - (_now() - self.cell_started))
 
-    def told(self) -> str:
-        """`cell 4 of 12 · 0:31, 1:10 to go · Direct training · ffnn, epoch 80 of 300`; what is too long is cut."""
-        left = self.remaining()
-        so_far = clock(time.monotonic() - self.began) + (f", {clock(left)} to go" if left is not None else "")
-        return " · ".join(filter(None, [f"cell {self.cell} of {self.of}", so_far, self.heading, self.training]))
+    def describe(self) -> str:
+        """`cell 4 of 12 · 0:31, 1:10 left · Direct training · ffnn, epoch 80 of 300`."""
+        left = self.seconds_left()
+        times = format_duration(_now() - self.started) + (f", {format_duration(left)} left" if left is not None else "")
+        return " · ".join(filter(None, [f"cell {self.cell} of {self.cells}", times, self.heading, self.training]))
 
 
 @dataclass
-class Whole:
+class TotalProgress:
     """How many of all runs have ended."""
 
-    of: int
+    runs: int
     ended: int = 0
-    began: float = field(default_factory=lambda: time.monotonic())
+    started: float = field(default_factory=_now)
 
     def fraction(self) -> float:
-        return self.ended / self.of
+        """Between 0 and 1."""
+        return self.ended / self.runs
 
-    def told(self) -> str:
-        return f"{self.ended} of {self.of} · {clock(time.monotonic() - self.began)}"
+    def describe(self) -> str:
+        """`3 of 8 · 1:23`."""
+        return f"{self.ended} of {self.runs} · {format_duration(_now() - self.started)}"
 
 
-class Lines:
-    """For logs: a line on start and end of each run."""
+class LogDisplay:
+    """For logs: a line at the start and the end of each run."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -101,86 +110,91 @@ class Lines:
     def __exit__(self, *_):
         pass
 
-    def say(self, text: str) -> None:
-        self.console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
+    def log(self, text: str) -> None:
+        """Prints a line."""
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def live(self, expected: dict[str, list[float]]):
-        """Held while runs are under way; `expected` has the seconds of their cells, where known, by name."""
+    def running(self, expected: dict[str, list[float]]):
+        """Held while runs are executed; `expected` has the seconds of their cells, where known, by name."""
         yield
 
-    def event(self, event: dict) -> None:
-        """A cell begins: name, cell, of, heading; or a training goes on: name, task, epoch, epochs."""
+    def update(self, event: dict) -> None:
+        """A cell begins (name, cell, cells, heading), or a training goes on (name, task, epoch, epochs)."""
         if event.get("cell") == 1:
-            self.say(f"{event['name']}: started")
+            self.log(f"{event['name']}: started")
 
-    def ended(self, name: str, status: str, reason: str, seconds: float) -> None:
-        self.say(f"{name}: {status} after {clock(seconds)}{f', {reason}' if reason else ''}")
+    def finish(self, name: str, status: str, reason: str, seconds: float) -> None:
+        """A run has ended."""
+        self.log(f"{name}: {status} after {format_duration(seconds)}{f', {reason}' if reason else ''}")
 
 
-class Bars(Lines):
-    """For terminals: a live bar for each run under way, above it what has ended."""
+class TerminalDisplay(LogDisplay):
+    """For terminals: a live bar for each run under way, and above them a line for each that has ended."""
 
     def __init__(self, console: Console):
         super().__init__(console)
-        self.expected, self.tasks, self.courses = {}, {}, {}
-        columns = TextColumn("{task.fields[name]}", markup=False), BarColumn(bar_width=24), CourseColumn()
-        self.progress = _Live(*columns, console=console, transient=True)
+        self.expected, self.bars, self.runs = {}, {}, {}
+        columns = TextColumn("{task.fields[name]}", markup=False), BarColumn(bar_width=24), DescriptionColumn()
+        self.progress = _LiveProgress(*columns, console=console, transient=True)
 
     @contextmanager
-    def live(self, expected):
-        self.expected, self.whole = expected, Whole(len(expected))
-        row = self.progress.add_task("", total=1.0, name="runs", course=self.whole, visible=len(expected) > 1)
+    def running(self, expected):
+        self.expected, self.total = expected, TotalProgress(len(expected))
+        bar = self.progress.add_task("", total=1.0, name="runs", progress=self.total, visible=len(expected) > 1)
         with self.progress:
             yield
-        self.progress.remove_task(row)
+        self.progress.remove_task(bar)
 
-    def event(self, event):
+    def update(self, event):
         name = event["name"]
-        if name not in self.tasks:
-            if name in self.courses:
-                return  # late word of a run that has ended
-            course = self.courses[name] = Course(self.expected.get(name, []))
-            self.tasks[name] = self.progress.add_task("", total=1.0, name=shown(name), course=course)
+        if name not in self.bars:
+            if name in self.runs:
+                return  # it has ended, and this event was late
+            run = self.runs[name] = RunProgress(self.expected.get(name, []))
+            self.bars[name] = self.progress.add_task("", total=1.0, name=printable(name), progress=run)
         if "task" in event:
-            self.courses[name].train(event["task"], event["epoch"], event["epochs"])
+            self.runs[name].update_training(event["task"], event["epoch"], event["epochs"])
         else:
-            self.courses[name].enter(event["cell"], event["of"], event["heading"])
+            self.runs[name].start_cell(event["cell"], event["cells"], event["heading"])
 
-    def ended(self, name, status, reason, seconds):
-        if name in self.tasks:
-            self.progress.remove_task(self.tasks.pop(name))
-            self.whole.ended += 1
+    def finish(self, name, status, reason, seconds):
+        if name in self.bars:
+            self.progress.remove_task(self.bars.pop(name))
+            self.total.ended += 1
         mark, style = ("✓", "green") if status == "ok" else ("✗", "red")
-        line = Text.assemble((f"{mark} ", style), f"{shown(name)}  {clock(seconds)}")
+        line = Text.assemble((f"{mark} ", style), f"{printable(name)}  {format_duration(seconds)}")
         if reason:
-            line.append(f"  {status}: {shown(reason)}", style)
+            line.append(f"  {status}: {printable(reason)}", style)
         self.console.print(line, soft_wrap=True)
 
 
-class CourseColumn(ProgressColumn):
+class DescriptionColumn(ProgressColumn):
+    """What a bar's `progress` says of itself, cut where the terminal ends."""
+
     max_refresh = 0.2
 
     def render(self, task):
-        return Text(shown(task.fields["course"].told()), style="dim", overflow="ellipsis", no_wrap=True)
+        description = printable(task.fields["progress"].describe())
+        return Text(description, style="dim", overflow="ellipsis", no_wrap=True)
 
 
-class _Live(Progress):
+class _LiveProgress(Progress):
     def get_renderables(self):
         for task in self.tasks:
-            task.completed = task.fields["course"].fraction()
+            task.completed = task.fields["progress"].fraction()
         yield from super().get_renderables()
 
 
 class _Console(Console):
-    """One whose reader may go, as that of `make report | head` does: the work goes on, unheard."""
+    """Goes on silently when nobody reads it any more, as in `make report | head`."""
 
     def on_broken_pipe(self):
         with suppress(SystemExit):
             super().on_broken_pipe()
 
 
-def display() -> Lines:
-    """The display that fits standard output."""
+def make_display() -> LogDisplay:
+    """The display that suits standard output."""
     console = _Console(file=sys.stdout)
-    return Bars(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
+    return TerminalDisplay(console) if console.is_terminal and not console.is_dumb_terminal else LogDisplay(console)

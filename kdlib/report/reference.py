@@ -1,8 +1,8 @@
 """The committed reference: what a report of this repository gave, and whether a report made anew agrees with it.
 
 On the same processor, versions, lock and threads the results must be the same to the last bit. Elsewhere rounding
-differs, and training carries it on until each network is another one of the same kind; then every metric's mean over
-seeds must agree within `SPREADS` standard errors of their difference, and a floor. Leaves out making reports.
+differs, and training amplifies it until each network is another one of the same kind; then every metric's mean over
+seeds must agree within `TOLERANCE` standard errors of the difference, plus a minimum. Out of scope: making reports.
 """
 
 import base64
@@ -15,72 +15,72 @@ import pandas as pd
 from kdlib.evaluation import results
 from kdlib.report import manifest
 
-PICTURES = "gaps", "ladder", "boundaries"  #: names of the summary's figures
+FIGURES = "gaps", "ablation", "boundaries"  #: names of the summary's figures
 KEYS = ["dataset", "method", "split", "domain", "metric"]
-SPREADS = 4.0
-FLOOR, ROUGH = 0.001, 0.02  #: of metrics between 0 and 1 and of nats; ROUGH where there are fewer than `FEW` seeds
-FEW = 10
-NAMED = 10  #: drifts that are named one by one
+TOLERANCE = 4.0  #: standard errors
+FEW_SEEDS = 10
+MIN_ALLOWED, MIN_ALLOWED_FEW = 0.001, 0.02  #: of metrics between 0 and 1 and of nats; the latter below `FEW_SEEDS`
+MAX_LISTED = 10  #: disagreements that are listed one by one
 
 
-class NoReference(Exception):
-    """There is nothing to keep or to compare; one line says why."""
+class NotComparable(Exception):
+    """A report or a reference is missing, or they are of different settings; one line says which."""
 
 
 def keep(out: Path, reference: Path) -> str:
-    """Makes a report the reference: its means, its record and, of a whole report, its pictures; says what it kept."""
+    """Makes a report the reference: its means, its record and, unless a draft, its figures; says what it kept."""
     record, means = _record(out), _means(out)
     reference.mkdir(parents=True, exist_ok=True)
     means.to_csv(reference / "means.csv", index=False, lineterminator="\n", float_format="%.17g")
-    (reference / "record.json").write_bytes(manifest.content(record))
+    (reference / "record.json").write_bytes(manifest.to_bytes(record))
     if not record["parameters"]["draft"]:
-        _keep_pictures(out, reference)
+        _keep_figures(out, reference)
     return f"kept {len(means)} means of {means['dataset'].nunique()} datasets in {reference}"
 
 
 def compare(out: Path, reference: Path) -> tuple[bool, list[str]]:
-    """Whether a report agrees with the reference, and lines that say how, and name what drifted."""
+    """Whether a report agrees with the reference, and lines that say how, and list what disagrees."""
     try:
         then = json.loads((reference / "record.json").read_text(encoding="utf-8"))
         before = pd.read_csv(reference / "means.csv", dtype={"dataset": str, "domain": str})
     except (OSError, ValueError):
-        raise NoReference(f"reference: expected record.json and means.csv in {str(reference)!r}") from None
+        raise NotComparable(f"reference: expected record.json and means.csv in {str(reference)!r}") from None
     now, after = _record(out), _means(out)
     if then["parameters"] != now["parameters"]:
-        changed = "; ".join(manifest.differences({"parameters": then["parameters"]}, now | {"hashes": {}}))
-        raise NoReference(f"the reference was made with other settings, which cannot be compared: {changed}")
+        changes = "; ".join(manifest.changes({"parameters": then["parameters"]}, now | {"hashes": {}}))
+        raise NotComparable(f"the reference was made with other settings, which cannot be compared: {changes}")
     if then["results"] == now["results"]:
         return True, ["the same, bit for bit"]
-    drifted = drift(before, after)
-    elsewhere = _elsewhere(then, now)
-    if elsewhere:
-        lines = [f"not the same surroundings ({'; '.join(elsewhere)}), so bits may differ"]
+    wrong = disagreements(before, after)
+    differences = _differences(then, now)
+    if differences:
+        lines = [f"bits may differ, since the report was made differently: {'; '.join(differences)}"]
     else:
         lines = ["not the same bits, though processor, versions, lock and threads are the same"]
-    lines += [f"{len(before) - len(drifted)} of {len(before)} means agree within {SPREADS:g} standard errors"]
-    lines += [_told(row) for row in drifted.head(NAMED).itertuples()]
-    lines += [f"and {len(drifted) - NAMED} more"] if len(drifted) > NAMED else []
-    return bool(elsewhere) and drifted.empty, lines
+    lines += [f"{len(before) - len(wrong)} of {len(before)} means agree within {TOLERANCE:g} standard errors"]
+    lines += [_describe(row) for row in wrong.head(MAX_LISTED).itertuples()]
+    lines += [f"and {len(wrong) - MAX_LISTED} more"] if len(wrong) > MAX_LISTED else []
+    return bool(differences) and wrong.empty, lines
 
 
-def drift(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """The means that disagree, the farthest first, in units of what is allowed (`far`); one that lacks is the farthest.
+def disagreements(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """The means that disagree, the worst first, with their difference in units of what is allowed (`ratio`).
 
-    Both as in means.csv: the `KEYS`, mean, sd, seeds.
+    Both frames are as in means.csv: the `KEYS`, mean, sd, seeds. A mean that only one of them has is the worst.
     """
     both = before.merge(after, on=KEYS, how="outer", suffixes=("_then", "_now"))
     error = np.sqrt(sum(both[f"sd_{x}"].fillna(0) ** 2 / both[f"seeds_{x}"] for x in ("then", "now")))
-    few = both[["seeds_then", "seeds_now"]].min(axis=1) < FEW
-    lone = both[["seeds_then", "seeds_now"]].max(axis=1) == 1  # needs no seed: nothing to be rough about
-    allowed = SPREADS * error + np.where(few & ~lone, ROUGH, FLOOR)
-    both["far"] = ((both["mean_now"] - both["mean_then"]).abs() / allowed).fillna(np.inf)
-    return both[both["far"] > 1].sort_values("far", ascending=False, kind="stable")
+    few = both[["seeds_then", "seeds_now"]].min(axis=1) < FEW_SEEDS
+    exact = both[["seeds_then", "seeds_now"]].max(axis=1) == 1  # no seed changes it
+    allowed = TOLERANCE * error + np.where(few & ~exact, MIN_ALLOWED_FEW, MIN_ALLOWED)
+    both["ratio"] = ((both["mean_now"] - both["mean_then"]).abs() / allowed).fillna(np.inf)
+    return both[both["ratio"] > 1].sort_values("ratio", ascending=False, kind="stable")
 
 
-def answer(reference: Path, methods: dict[str, str]) -> str:
-    """The reference in a Markdown table: mean accuracy on fresh points, a row per dataset, a column per method.
+def markdown_table(reference: Path, methods: dict[str, str]) -> str:
+    """The reference as README shows it: mean accuracy on fresh points, a row per dataset, a column per method.
 
-    methods: titles by name. The best of those that see the point alone, Bayes left out, is bold.
+    methods: titles by name. The best of those that see the point alone, without Bayes, is bold.
     """
     means = pd.read_csv(reference / "means.csv", dtype={"dataset": str, "domain": str})
     chosen = means[(means["split"] == "fresh") & (means["domain"] == "all") & (means["metric"] == "accuracy")]
@@ -93,33 +93,36 @@ def answer(reference: Path, methods: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _told(row) -> str:
+def _describe(row) -> str:
     what = f"{row.dataset}, {row.method}, {row.metric} on {row.split}, domain {row.domain}"
     if np.isnan(row.mean_now) or np.isnan(row.mean_then):
         return f"{what}: only in {'the reference' if np.isnan(row.mean_now) else 'this report'}"
-    return f"{what}: {row.mean_then:.5f} -> {row.mean_now:.5f}, {row.far:.1f} times what is allowed"
+    return f"{what}: {row.mean_then:.5f} -> {row.mean_now:.5f}, {row.ratio:.1f} times what is allowed"
 
 
 def _record(out: Path) -> dict:
     record = manifest.read(out)
     if record is None or record["status"] != "ok":
-        raise NoReference(f"there is no good report in {str(out)!r}: `make report` makes one")
+        raise NotComparable(f"there is no good report in {str(out)!r}: `make report` makes one")
     runs = results.Reports(out).manifests
     bad = [name for name, run in runs.items() if run["status"] != "ok"]
     if bad or not runs:
-        raise NoReference(f"the report in {str(out)!r} is not whole: {', '.join(bad) or 'no datasets'}")
+        raise NotComparable(f"the report in {str(out)!r} is not complete: {', '.join(bad) or 'no datasets'}")
+    code = {}
+    for run in (record, *runs.values()):
+        code |= run["hashes"].get("code", {})
     return {
         "parameters": next(iter(runs.values()))["parameters"],
         "environment": record["environment"],
         "lock": record["hashes"].get("lock"),
-        "code": manifest.code_digest(record["hashes"].get("code")),
+        "code": manifest.combined_digest(code),
         "data": {name: run["hashes"]["data"] for name, run in runs.items()},
         "results": manifest.digest((out / "results.csv").read_bytes()),
     }
 
 
-def _elsewhere(then: dict, now: dict) -> list[str]:
-    """What of the surroundings differs: code and data too, since the results then have reason to differ."""
+def _differences(then: dict, now: dict) -> list[str]:
+    """What differs in how two reports were made; code and data count, since they give a reason for other results."""
     before, after = then["environment"], now["environment"]
     found = [f"{key} {before[key]} -> {after[key]}" for key in ("cpu", "platform", "python", "threads")
              if before[key] != after[key]]  # fmt: skip
@@ -134,11 +137,11 @@ def _means(out: Path) -> pd.DataFrame:
     return groups.agg(mean="mean", sd="std", seeds="size").reset_index()
 
 
-def _keep_pictures(out, reference):
+def _keep_figures(out, reference):
     cells = json.loads((out / "summary.ipynb").read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-    shown = {output["metadata"].get("kdlib", {}).get("name"): output["data"]["image/png"] for output in outputs}
-    if lacking := [name for name in PICTURES if name not in shown]:
-        raise NoReference(f"the summary has no figure named {', '.join(lacking)}")
-    for name in PICTURES:
-        (reference / f"{name}.png").write_bytes(base64.b64decode(shown[name]))
+    figures = {output["metadata"].get("kdlib", {}).get("name"): output["data"]["image/png"] for output in outputs}
+    if missing := [name for name in FIGURES if name not in figures]:
+        raise NotComparable(f"the summary has no figure named {', '.join(missing)}")
+    for name in FIGURES:
+        (reference / f"{name}.png").write_bytes(base64.b64decode(figures[name]))

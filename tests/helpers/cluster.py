@@ -11,7 +11,10 @@ import psutil
 
 
 class Cluster:
-    """A scheduler and its workers; what is started ends with the `with` block."""
+    """A scheduler and its workers, ended with the `with` block.
+
+    places: of the processes, in a `Network`.
+    """
 
     def __init__(self, folder: Path, workers: int = 0, protocol="tcp", places=(), **environment):
         self.folder, self.protocol, self.places, self.environment = folder, protocol, places, environment
@@ -22,23 +25,24 @@ class Cluster:
             "scheduler", "--port=0", "--no-dashboard", f"--scheduler-file={self.file}",
             f"--protocol={protocol}",
         )  # fmt: skip
-        until(self.file.exists, "the scheduler's file")
+        wait_for(self.file.exists, "scheduler's file")
         self.workers = [self.worker() for _ in range(workers)]
 
     def worker(self, *more, command=(), **environment):
-        """Starts one and waits until it is there."""
+        """Starts a worker and waits until it is registered."""
         options = [*more, f"--scheduler-file={self.file}", "--nthreads=1", "--no-dashboard"]
         return self.start("worker", *options, f"--protocol={self.protocol}", command=command, **environment)
 
     def start(self, *arguments, command=(), **environment):
+        """Starts `dask` with some arguments, or another command, in a folder of its own."""
         number = len(self.processes)
-        within, host = self.places[number] if self.places else ((), "127.0.0.1")
+        prefix, host = self.places[number] if self.places else ((), "127.0.0.1")
         name = f"{number}-{arguments[0]}"
         private = self.folder / name
         private.mkdir()
         with (self.folder / f"{name}.log").open("wb") as log:
             process = psutil.Popen(
-                [*within, *(command or [sys.executable, "-m", "dask"]), *arguments, f"--host={host}"],
+                [*prefix, *(command or [sys.executable, "-m", "dask"]), *arguments, f"--host={host}"],
                 cwd=private, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env=os.environ | {"TMPDIR": str(private)} | self.environment | environment,
             )  # fmt: skip
@@ -46,11 +50,12 @@ class Cluster:
         process.private = private
         self.processes.append(process)
         if arguments[0] == "worker":
-            until(lambda: "Registered to" in process.log.read_text() or process.poll(), f"{name} at the scheduler")
-            assert process.poll() is None, self.said()
+            wait_for(lambda: "Registered to" in process.log.read_text() or process.poll(), f"{name} at the scheduler")
+            assert process.poll() is None, self.logs()
         return process
 
-    def said(self) -> str:
+    def logs(self) -> str:
+        """What all processes have printed."""
         return "\n".join(f"{p.log.name}:\n{p.log.read_text()}" for p in self.processes)
 
     def __enter__(self):
@@ -61,40 +66,42 @@ class Cluster:
 
 
 def end(processes):
-    family = [child for process in processes for child in family_of(process)]
-    for process in [*processes, *family]:
+    """Kills processes and all that they started."""
+    children = [child for process in processes for child in children_of(process)]
+    for process in [*processes, *children]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(processes, timeout=5)
 
 
-def family_of(process):
+def children_of(process) -> list[psutil.Process]:
+    """All processes below a process; none if it has ended."""
     with suppress(psutil.NoSuchProcess):
         return process.children(recursive=True)
     return []
 
 
 def kernels_of(process) -> list[psutil.Process]:
-    """The kernels that run below a process."""
+    """The kernels below a process."""
     found = []
-    for child in family_of(process):
+    for child in children_of(process):
         with suppress(psutil.Error):
             if "ipykernel_launcher" in child.cmdline():
                 found.append(child)
     return found
 
 
-def until(holds, what: str, seconds: float = 60):
-    """Waits for what `holds()` says; returns that."""
+def wait_for(condition, what: str, seconds: float = 60):
+    """Waits until `condition()` returns something true, and returns that."""
     deadline = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (found := condition()):
         assert time.monotonic() < deadline, f"no {what} after {seconds} s"
         time.sleep(0.05)
     return found
 
 
 class Network:
-    """Namespaces of the network joined by a bridge in one more; each is a place: how to run there, and its address."""
+    """Network namespaces, joined by a bridge; each is a place: a command prefix to run there, and an address."""
 
     def __init__(self, count: int):
         self.names = [f"kd{os.getpid()}-{number}" for number in range(count)]
@@ -102,7 +109,7 @@ class Network:
         self.places = [(["ip", "netns", "exec", n], f"10.213.0.{number}") for number, n in enumerate(self.names, 1)]
 
     def cut(self, number: int):
-        """What is sent from or to a place is lost, and nobody is told."""
+        """Drops silently what is sent from or to a place."""
         ip("-n", self.hub, "link", "set", f"to{number}", "down")
 
     def __enter__(self):

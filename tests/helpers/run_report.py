@@ -1,4 +1,4 @@
-"""The report's command line, run for real at smoke budget."""
+"""The report's command line, run at smoke budget."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ def run_report(*arguments, action="run") -> subprocess.CompletedProcess:
 
 
 def fill(disk, left=0):
-    """Fills a disk until so many bytes are left, in pages."""
+    """Fills a disk until `left` bytes are free, rounded to pages."""
     path = disk / "filler"
     with path.open("wb", buffering=0) as filler, suppress(OSError):
         while filler.write(b"0" * 512):

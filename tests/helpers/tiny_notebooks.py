@@ -1,4 +1,4 @@
-"""Tiny templates and datasets for the tests of the press; what a run does is said by its dataset's name."""
+"""Tiny templates and datasets for the tests of the report; a dataset's name decides what its run does."""
 
 import pickle
 
@@ -62,13 +62,13 @@ def files(folder) -> dict[str, bytes]:
 
 
 def notebook(*cells: str, parameters: str = PARAMETERS, title="# A title", checksums: str = CHECKSUMS) -> bytes:
-    """A template whose cells under the heading Work are `cells`; one that begins with # and a space is prose."""
-    found = [new_markdown_cell(title), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
-    found.append(new_markdown_cell("## Work"))
-    found += [new_code_cell(cell) for cell in (*cells, checksums) if cell]
-    for number, cell in enumerate(found):
+    """A template whose code cells under the heading Work are `cells`, and `checksums` unless it is empty."""
+    all_cells = [new_markdown_cell(title), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    all_cells.append(new_markdown_cell("## Work"))
+    all_cells += [new_code_cell(cell) for cell in (*cells, checksums) if cell]
+    for number, cell in enumerate(all_cells):
         cell.id = f"cell-{number}"
-    return nbformat.writes(new_notebook(cells=found)).encode()
+    return nbformat.writes(new_notebook(cells=all_cells)).encode()
 
 
 def templates(folder) -> None:
@@ -83,7 +83,7 @@ def templates(folder) -> None:
 
 
 def dataset(path, seed=0) -> None:
-    """Writes a small pickle that keeps the contract."""
+    """Writes a small pickle that satisfies the data contract."""
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     x = rng.normal(size=(36, 2))

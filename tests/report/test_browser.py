@@ -1,4 +1,4 @@
-"""The pages of a real report, read in a real Chromium: by eye, by keyboard, on a phone, in the dark, on paper."""
+"""The pages of a real report in a real Chromium: accessibility, keyboard, small screens, dark mode, print."""
 
 import shutil
 
@@ -31,30 +31,30 @@ def browser():
 
 @pytest.fixture
 def opened(browser, report):
-    """Opens a page of the report; afterwards nothing was said on the console, and nothing else was asked for."""
-    contexts, said, asked = [], [], []
+    """Opens a page of the report; afterwards checks that the console is empty and that nothing else was requested."""
+    contexts, messages, requests = [], [], []
 
     def opened(name, **settings):
         contexts.append(browser.new_context(**settings))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
         page.goto((report / name).as_uri())
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert sum(url.startswith("file:") and "#" not in url for url in asked) == len(contexts)
+    assert messages == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert sum(url.startswith("file:") and "#" not in url for url in requests) == len(contexts)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", PAGES)
-def test_nothing_stands_in_a_readers_way(opened, name, width, scheme):
+def test_pages_are_accessible(opened, name, width, scheme):
     page = opened(name, color_scheme=scheme, viewport={"width": width, "height": 900})
     if name == "index.html":
         page.wait_for_selector(".explorer:not([hidden])")
@@ -63,7 +63,7 @@ def test_nothing_stands_in_a_readers_way(opened, name, width, scheme):
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_the_contents_lead_to_sections_and_follow_the_reader(opened):
+def test_the_contents_link_to_sections_and_follow_the_reader(opened):
     page = opened("near/report.html", viewport={"width": 1280, "height": 900})
     links = page.locator(".contents a")
     assert links.count() > 10
@@ -95,16 +95,16 @@ def test_the_explorer_changes_picture_and_numbers_by_keyboard_and_mouse(opened):
     page.wait_for_selector(".explorer:not([hidden])")
 
     def state():
-        return page.locator(".told").inner_text(), page.evaluate("document.querySelector('canvas').toDataURL()")
+        return page.locator(".readout").inner_text(), page.evaluate("document.querySelector('canvas').toDataURL()")
 
     def changed(before):
-        page.wait_for_function("text => document.querySelector('.told').textContent !== text", arg=before[0])
+        page.wait_for_function("text => document.querySelector('.readout').textContent !== text", arg=before[0])
         after = state()
         assert after[1] != before[1]
         return after
 
     seen = state()
-    assert "on near, seed 0" in seen[0] and "accuracy" in seen[0] and "as Bayes" in seen[0]
+    assert "on near, seed 0" in seen[0] and "accuracy" in seen[0] and "with Bayes" in seen[0]
     seed, dataset = page.locator("[name=seed]"), page.locator("[name=dataset]")
     seed.press("ArrowRight")
     seen = changed(seen)
@@ -124,14 +124,16 @@ def test_the_explorers_numbers_are_those_of_the_results(opened, report):
 
     page = opened("index.html")
     page.wait_for_selector(".explorer:not([hidden])")
-    frame = results.select(results.read(report / "results.csv"), dataset="near", method="kd_best", split="fresh")
+    frame = results.select(
+        results.read(report / "results.csv"), dataset="near", method="kd_kernel_teachers", split="fresh"
+    )
     own, mean = frame.set_index("seed")["value"][0], frame["value"].mean()
-    text = page.locator(".told").inner_text()
+    text = page.locator(".readout").inner_text()
     assert f"accuracy {own:.2%}".replace("%", " %") in text
     assert f"mean of all seeds {mean:.2%}".replace("%", " %") in text
 
 
-def test_without_scripts_the_page_is_whole(opened):
+def test_a_page_is_complete_without_scripts(opened):
     page = opened("index.html", java_script_enabled=False)
     assert not page.locator(".explorer").is_visible()
     assert not page.locator(".unfold").is_visible()
@@ -139,7 +141,7 @@ def test_without_scripts_the_page_is_whole(opened):
     assert page.locator("details.code").first.is_visible()
 
 
-def test_it_prints_without_what_paper_has_no_use_for(opened):
+def test_print_omits_navigation_and_code(opened):
     page = opened("near/report.html")
     page.emulate_media(media="print")
     for hidden in (".contents", ".unfold", "details.code >> nth=0", ".masthead nav"):
@@ -148,7 +150,7 @@ def test_it_prints_without_what_paper_has_no_use_for(opened):
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def test_references_lead_to_the_figures_whose_numbers_they_tell(opened):
+def test_references_link_to_the_figures_whose_numbers_they_show(opened):
     page = opened("near/report.html")
     links = page.locator("main :is(p, li) a[href^='#figure-'], main :is(p, li) a[href^='#table-']")
     assert links.count() > 10

@@ -1,8 +1,7 @@
-"""The command line: one clear line for every mistake, and no work before it."""
+"""The command line: one clear line for every mistake, before any work."""
 
 import subprocess
 import sys
-import time
 
 import pytest
 from tiny_notebooks import dataset, notebook, templates
@@ -10,14 +9,14 @@ from tiny_notebooks import dataset, notebook, templates
 from kdlib.report.__main__ import main
 
 
-def answers(capsys, *arguments):
+def call(capsys, *arguments):
     """Exit status, standard output, standard error."""
     try:
         status = main([str(argument) for argument in arguments])
     except SystemExit as exit:
         status = exit.code
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
 
 
 @pytest.mark.parametrize(
@@ -45,11 +44,11 @@ def test_a_mistake_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, argum
     (tmp_path / "file").touch()
     templates(tmp_path / "notebooks")
     dataset(tmp_path / "data" / "a.pkl")
-    assert answers(capsys, "run", "--notebooks=notebooks", *arguments) == (2, "", f"error: {line}\n")
+    assert call(capsys, "run", "--notebooks=notebooks", *arguments) == (2, "", f"error: {line}\n")
     assert not (tmp_path / "reports").exists()
 
 
-def test_templates_must_declare_what_they_are_given(capsys, tmp_path):
+def test_templates_must_declare_their_parameters(capsys, tmp_path):
     templates(tmp_path / "notebooks")
     dataset(tmp_path / "data" / "a.pkl")
     run = ["run", f"--data={tmp_path}/data", f"--out={tmp_path}/out", f"--notebooks={tmp_path}/notebooks"]
@@ -57,48 +56,46 @@ def test_templates_must_declare_what_they_are_given(capsys, tmp_path):
         notebook(parameters="dataset = output = draft = seeds = 1")
     )
     line = "experiment.ipynb: its cell tagged `parameters` does not set alpha, batch_size"
-    assert answers(capsys, *run)[2].startswith(f"error: {line}, epochs")
+    assert call(capsys, *run)[2].startswith(f"error: {line}, epochs")
     (tmp_path / "notebooks" / "summary.ipynb").unlink()
     templates(tmp_path / "notebooks")
     (tmp_path / "notebooks" / "experiment.ipynb").write_text("{}")
-    assert answers(capsys, *run)[2].startswith("error: experiment.ipynb: not a notebook with a parameters cell")
+    assert call(capsys, *run)[2].startswith("error: experiment.ipynb: not a notebook with a parameters cell")
 
 
-def test_check_says_what_a_dataset_holds_or_why_it_is_refused(capsys, tmp_path):
+def test_check_prints_what_a_dataset_holds_or_why_it_is_refused(capsys, tmp_path):
     good, bad = tmp_path / "good.pkl", tmp_path / "bad.pkl"
     dataset(good)
     bad.write_bytes(b"not a pickle")
-    status, out, err = answers(capsys, "check", good)
+    status, out, err = call(capsys, "check", good)
     assert (status, out, err) == (0, f"{good}: 24 train, 12 valid; 2 features, 2 classes, 2 domains\n", "")
-    status, out, err = answers(capsys, "check", good, bad, tmp_path / "none.pkl")
+    status, out, err = call(capsys, "check", good, bad, tmp_path / "none.pkl")
     assert status == 1 and out.count("\n") == 1 and err.count("\n") == 2
     assert err.startswith("error: bad.pkl: ")
 
 
-def test_check_does_not_wait_for_tensorflow(tmp_path):
+def test_check_imports_nothing_heavy(tmp_path):
     dataset(tmp_path / "a.pkl")
     program = "import sys; from kdlib.report.__main__ import main; s = main(['check', sys.argv[1]]); " \
         "assert not {'tensorflow', 'papermill', 'distributed'} & sys.modules.keys(); sys.exit(s)"  # fmt: skip
-    begin = time.monotonic()
     subprocess.run([sys.executable, "-c", program, tmp_path / "a.pkl"], check=True, capture_output=True)
-    assert time.monotonic() - begin < 5
 
 
 def test_help_names_every_setting(capsys):
-    status, out, _ = answers(capsys, "run", "--help")
+    status, out, _ = call(capsys, "run", "--help")
     assert status == 0
     for option in ("--seeds", "--batch-size", "--learning-rate", "--draft", "--scheduler", "--timeout", "--study"):
         assert option in out
     assert "networks per method" in out
-    assert "check" in answers(capsys, "--help")[1]
+    assert "check" in call(capsys, "--help")[1]
 
 
-def test_a_scheduler_that_is_not_there_is_one_line(capsys, tmp_path):
+def test_a_missing_scheduler_is_one_line(capsys, tmp_path):
     templates(tmp_path / "notebooks")
     dataset(tmp_path / "data" / "a.pkl")
     run = ["run", f"--data={tmp_path}/data", f"--out={tmp_path}/out", f"--notebooks={tmp_path}/notebooks"]
-    status, _, err = answers(capsys, *run, "--scheduler=nowhere")
-    expected = "error: scheduler: expected the address of one that runs, as tcp://host:port"
+    status, _, err = call(capsys, *run, "--scheduler=nowhere")
+    expected = "error: scheduler: expected the address of a running one, as tcp://host:port"
     assert status == 2 and err.startswith(f"{expected}, or the file that") and err.endswith(", got 'nowhere'\n")
-    status, _, err = answers(capsys, *run, "--scheduler=http://nowhere")
+    status, _, err = call(capsys, *run, "--scheduler=http://nowhere")
     assert (status, err) == (2, f"{expected}, got 'http://nowhere': neither tcp:// nor tls://\n")

@@ -1,4 +1,4 @@
-"""Pages need nothing but themselves, say what the notebook meant, and show hostile text as text."""
+"""Pages need nothing but themselves, show what the notebook displayed, and show hostile text as text."""
 
 import base64
 import io
@@ -13,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from kdlib import display
 from kdlib.report.pages import render as pages
-from kdlib.report.pages.markdown import Markdown, mathml
+from kdlib.report.pages.formulas import mathml
+from kdlib.report.pages.markdown import Markdown
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 RECORD = {
@@ -23,7 +24,7 @@ RECORD = {
     "started": "2026-01-02T03:04:05+00:00",
     "seconds": 1.5,
     "parameters": {"seeds": 30, "epochs": 300, "hidden": [64, 32], "draft": False},
-    "hashes": {"data": "0" * 64, "code": {"kdlib/study.py": "1" * 64}},
+    "hashes": {"data": "0" * 64, "code": {"kdlib/settings.py": "1" * 64}},
     "environment": {"python": "3.12", "versions": {"numpy": "2"}, "cpu": "CPU", "threads": 1, "platform": "Linux"},
     "git": {"commit": "a" * 40, "dirty": True},
 }
@@ -32,8 +33,8 @@ UP = {"up": "../index.html", "reports": [], "seeds": 30, "epochs": 300, "command
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """What a notebook displays, as notebook outputs."""
+def displayed(monkeypatch):
+    """What `kdlib.display` displays, as notebook outputs."""
     outputs = []
 
     def publish(data, metadata):
@@ -45,7 +46,7 @@ def shown(monkeypatch):
 
 def page(*cells, record=RECORD, links=UP):
     """The page of a notebook, as text and as a tree."""
-    text = pages.page(nbformat.writes(new_notebook(cells=list(cells))).encode(), record, links)
+    text = pages.render_page(nbformat.writes(new_notebook(cells=list(cells))).encode(), record, links)
     return text, html.fromstring(text)
 
 
@@ -57,18 +58,18 @@ def figure(caption="A *caption*.", alt="An alt text.", name=""):
     display.figure(made, caption, alt, name=name)
 
 
-def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
+def test_a_page_loads_nothing_and_runs_no_script_of_a_notebook(displayed):
     figure(caption=HOSTILE, alt=f'"{HOSTILE}')
     display.table(pd.DataFrame({HOSTILE: [HOSTILE]}), caption=HOSTILE, note=HOSTILE)
     display.claim(f"{HOSTILE} and [a link](javascript:alert(1)) ![picture](https://example.org/x.png)")
-    shown.append(new_output("display_data", data={"text/html": HOSTILE, "text/plain": HOSTILE}))
-    shown.append(new_output("display_data", data={"image/svg+xml": HOSTILE, "application/javascript": "alert(3)"}))
-    shown.append(new_output("stream", name="stderr", text=f"\x1b[31m{HOSTILE}"))
+    displayed.append(new_output("display_data", data={"text/html": HOSTILE, "text/plain": HOSTILE}))
+    displayed.append(new_output("display_data", data={"image/svg+xml": HOSTILE, "application/javascript": "alert(3)"}))
+    displayed.append(new_output("stream", name="stderr", text=f"\x1b[31m{HOSTILE}"))
     source = f"# {HOSTILE}\nprint('{HOSTILE}')"
     text, tree = page(
         new_markdown_cell(f"# Title {HOSTILE}\n\n## Part {HOSTILE}\n\n<iframe src='https://example.org'></iframe>"),
         new_markdown_cell(r"$\href{javascript:alert(1)}{x}$ $\text{<script>alert(1)</script>}$ `<b>`"),
-        new_code_cell(source, outputs=shown),
+        new_code_cell(source, outputs=displayed),
     )
     assert [script.text_content() for script in tree.xpath("//script")] == [SCRIPT]
     assert not tree.xpath("//iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
@@ -82,7 +83,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(shown):
     assert text.startswith("<!DOCTYPE html>") and len(text) < 3_000_000
 
 
-def test_the_policy_allows_just_the_page_s_own_style_and_script():
+def test_the_policy_allows_only_the_page_s_own_style_and_script():
     import hashlib
 
     text, _ = page(new_markdown_cell("# T"))
@@ -91,25 +92,25 @@ def test_the_policy_allows_just_the_page_s_own_style_and_script():
         assert base64.b64encode(hashlib.sha256(own.encode()).digest()).decode() in text.split("<style>")[0]
 
 
-def test_an_explorer_s_data_cannot_end_its_element(shown):
+def test_an_explorer_s_data_cannot_end_its_element(displayed):
     display.explorer({"datasets": [{"name": f"</script>{HOSTILE}"}], "titles": {}, "colours": {}})
-    _, tree = page(new_code_cell("x", outputs=shown))
+    _, tree = page(new_code_cell("x", outputs=displayed))
     data, script = tree.xpath("//script")
     assert data.get("type") == "application/json" and script.text_content() == SCRIPT
     assert json.loads(data.text_content())["datasets"][0]["name"] == f"</script>{HOSTILE}"
-    shown.clear()
+    displayed.clear()
     display.explorer({"datasets": []})
-    assert not shown
+    assert not displayed
 
 
-def test_figures_and_tables_are_numbered_captioned_and_described(shown):
+def test_figures_and_tables_are_numbered_captioned_and_described(displayed):
     figure()
     figure("Second.", "Other.")
     frame = pd.DataFrame(
         {"accuracy": [0.5, 0.98765, None], "5%": [1, 2, 3]}, index=pd.Index(["a", "b", "c"], name="method")
     )
     display.table(frame, "Results.", digits=3, best={"accuracy": "max"}, note="A *note*.")
-    _, tree = page(new_code_cell("x", outputs=shown))
+    _, tree = page(new_code_cell("x", outputs=displayed))
     assert tree.xpath("//figure[@id='figure-1']//img/@alt") == ["An alt text."]
     captions = [" ".join(caption.text_content().split()) for caption in tree.xpath("//figcaption")]
     assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results."]
@@ -120,17 +121,18 @@ def test_figures_and_tables_are_numbered_captioned_and_described(shown):
     assert tree.xpath("//p[@class='note']/em/text()") == ["note"]
 
 
-def referring(shown, prose):
-    """The page of prose, then two figures and two tables of which the second ones have names; and its last prose."""
+def page_with_references(displayed, prose):
+    """The page of some prose, two figures and two tables, of which the second ones have names."""
     figure()
-    figure(name="ladder")
-    display.table(pd.DataFrame({"x": [1]}), "First, beside [that](#figure-ladder).")
+    figure(name="ablation")
+    display.table(pd.DataFrame({"x": [1]}), "First, beside [that](#figure-ablation).")
     display.table(pd.DataFrame({"x": [1]}), "Second.", name="scores")
-    return page(new_markdown_cell(prose), new_code_cell("x", outputs=shown))[1]
+    return page(new_markdown_cell(prose), new_code_cell("x", outputs=displayed))[1]
 
 
-def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(shown):
-    tree = referring(shown, "# T\n## See [it](#figure-ladder)\n\n[The ladder](#figure-ladder), [](#table-scores).")
+def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(displayed):
+    prose = "# T\n## See [it](#figure-ablation)\n\n[The ablation](#figure-ablation), [](#table-scores)."
+    tree = page_with_references(displayed, prose)
     assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure\u00a02", "Table\u00a02"]
     for link in tree.xpath("//main/p/a | //h2/a[not(@class)] | //figcaption/a[not(@class)]"):
         (target,) = tree.xpath(f"//figure[@id='{link.get('href')[1:]}']")
@@ -140,33 +142,33 @@ def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(show
 
 
 @pytest.mark.parametrize(
-    ("prose", "told"),
+    ("prose", "message"),
     [
         (
-            "[x](#figure-lader)",
-            'no figure has this name: expected one of #figure-ladder, #table-scores; .*name="lader"',
+            "[x](#figure-ablaton)",
+            'no figure has this name: expected one of #figure-ablation, #table-scores; .*name="ablaton"',
         ),
-        ("[x](#table-ladder)", "no table has this name"),
-        ("[x](#figure-2)", "no figure has this name"),  # what the number is changes with the order
+        ("[x](#table-ablation)", "no table has this name"),
+        ("[x](#figure-2)", "no figure has this name"),  # a number changes with the order
     ],
 )
-def test_a_reference_to_nothing_is_an_error(shown, prose, told):
-    with pytest.raises(pages.PageError, match=told):
-        referring(shown, prose)
+def test_a_reference_to_nothing_is_an_error(displayed, prose, message):
+    with pytest.raises(pages.PageError, match=message):
+        page_with_references(displayed, prose)
 
 
-def test_names_are_plain_and_of_one_figure_each(shown):
+def test_names_are_plain_and_unique(displayed):
     with pytest.raises(ValueError, match="name: expected lower-case letters, digits and hyphens"):
         figure(name="2")
-    figure(name="ladder")
-    with pytest.raises(pages.PageError, match="expected a name of its own for each figure, got 'ladder' twice"):
-        referring(shown, "x")
+    figure(name="ablation")
+    with pytest.raises(pages.PageError, match="expected a name of its own for each figure, got 'ablation' twice"):
+        page_with_references(displayed, "x")
 
 
-def test_figures_are_the_same_bytes_each_time_and_closed(shown):
+def test_figures_are_the_same_bytes_each_time_and_closed(displayed):
     figure()
     figure()
-    first, caption, second, _ = shown
+    first, caption, second, _ = displayed
     assert first.data["image/png"] == second.data["image/png"]
     assert caption.metadata["kdlib"] == {"kind": "caption"}
     from PIL import Image
@@ -176,17 +178,17 @@ def test_figures_are_the_same_bytes_each_time_and_closed(shown):
 
 
 @pytest.mark.parametrize(("caption", "alt"), [("", "alt"), ("caption", " "), ("caption", None)])
-def test_a_figure_without_words_is_refused(caption, alt):
+def test_a_figure_without_caption_or_alt_text_is_refused(caption, alt):
     with pytest.raises(ValueError, match="expected a sentence"):
         figure(caption, alt)
 
 
-def test_best_may_be_a_frame_and_must_fit(shown):
+def test_best_may_be_a_frame_and_must_fit(displayed):
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
     display.table(frame, "T.", best=frame > 1.5, formats={"x": ".1%"})
-    assert shown[0].metadata["kdlib"]["marks"] == [[0, 1], [1, 0], [1, 1]]
-    assert shown[0].metadata["kdlib"]["rows"] == [["100.0%", "3.0000"], ["200.0%", "4.0000"]]
-    assert "★" in shown[0].data["text/plain"] and "★" in shown[0].data["text/html"]
+    assert displayed[0].metadata["kdlib"]["marks"] == [[0, 1], [1, 0], [1, 1]]
+    assert displayed[0].metadata["kdlib"]["rows"] == [["100.0%", "3.0000"], ["200.0%", "4.0000"]]
+    assert "★" in displayed[0].data["text/plain"] and "★" in displayed[0].data["text/html"]
     with pytest.raises(ValueError, match="shape"):
         display.table(frame, "T.", best=frame[["x"]])
     with pytest.raises(ValueError, match="'max' or 'min'"):
@@ -194,9 +196,9 @@ def test_best_may_be_a_frame_and_must_fit(shown):
 
 
 @pytest.mark.parametrize(("rows", "scrolls"), [(30, []), (300, ["scroll tall"])])
-def test_a_long_table_scrolls_by_itself(shown, rows, scrolls):
+def test_a_long_table_scrolls(displayed, rows, scrolls):
     display.table(pd.DataFrame({"x": range(rows)}), "T.")
-    _, tree = page(new_code_cell("pass", outputs=shown))
+    _, tree = page(new_code_cell("pass", outputs=displayed))
     assert tree.xpath("//div[contains(@class, 'tall')]/@class") == scrolls
     assert len(tree.xpath("//tbody/tr")) == rows
 
@@ -219,13 +221,15 @@ def test_numbers_are_typeset_and_names_and_code_are_not(text, printed):
     assert html.fromstring(Markdown().block(text)).text_content().strip() == printed
 
 
-def test_code_that_shows_nothing_is_one_fold(shown):
+def test_code_without_output_shares_a_fold(displayed):
     parameters = [
         new_code_cell(f"x = {i}", metadata={"tags": [tag]})
         for i, tag in enumerate(("parameters", "injected-parameters"))
     ]
     figure()
-    _, tree = page(*parameters, new_code_cell("import a"), new_code_cell("b()", outputs=shown), new_code_cell("c = 1"))
+    _, tree = page(
+        *parameters, new_code_cell("import a"), new_code_cell("b()", outputs=displayed), new_code_cell("c = 1")
+    )
     assert tree.xpath("//details/summary/text()") == ["Parameters · Code", "Code"]
 
 
@@ -241,7 +245,7 @@ def test_contents_lead_to_headings_and_code_is_folded():
     assert len(ids) == len(set(ids))
 
 
-def test_draft_is_said_on_the_page():
+def test_a_draft_is_marked():
     draft = RECORD | {"parameters": {"draft": True}}
     assert page(new_markdown_cell("# T"), record=draft)[1].xpath("//p[@class='draft']")
     assert not page(new_markdown_cell("# T"))[1].xpath("//p[@class='draft']")
@@ -281,26 +285,26 @@ def test_what_cannot_be_converted_is_shown_as_written(latex):
     assert html.fromstring(mathml(latex)).text_content() == latex and mathml(latex).startswith("<code>")
 
 
-def test_an_output_that_is_not_as_show_gives_it_is_a_clear_error():
+def test_a_malformed_output_is_a_clear_error():
     output = new_output("display_data", data={"image/png": "!"}, metadata={"kdlib": {"kind": "table"}})
-    with pytest.raises(pages.PageError, match=r"kdlib\.show"):
+    with pytest.raises(pages.PageError, match=r"kdlib\.display"):
         page(new_code_cell("x", outputs=[output]))
     output = new_output("display_data", data={"image/png": "not base64!"})
     with pytest.raises(pages.PageError, match="base64"):
         page(new_code_cell("x", outputs=[output]))
 
 
-def test_progress_in_a_notebook_tells_the_task_and_leaves_nothing(capfd):
-    heard = display.progress()
+def test_progress_in_a_notebook_shows_the_task_and_leaves_nothing(capfd):
+    report = display.progress()
     for task in ("ffnn", "teacher of domain 0"):
         for epoch in range(1, 4):
-            heard(task, epoch, 3)
-    told = capfd.readouterr().err
-    assert "ffnn" in told and "teacher of domain 0" in told and "3/3" not in told.splitlines()[-1:]
+            report(task, epoch, 3)
+    printed = capfd.readouterr().err
+    assert "ffnn" in printed and "teacher of domain 0" in printed and "3/3" not in printed.splitlines()[-1:]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (
             "run --data=/home/me/my --seeds=3 --hidden=8,4 --draft --study --jobs=2",
@@ -309,14 +313,14 @@ def test_progress_in_a_notebook_tells_the_task_and_leaves_nothing(capfd):
         ("sweep /home/me/a.yaml --alpha=0.25", "sweep a.yaml --data=data --alpha=0.25"),
     ],
 )
-def test_the_command_asks_for_the_same_and_tells_of_no_machine(words, told):
-    from kdlib.report import navigation
-    from kdlib.report.__main__ import _parser
+def test_the_command_asks_for_the_same_and_names_no_machine(words, expected):
+    from kdlib.report import command_line, navigation
 
-    assert navigation.command(_parser().parse_args(words.split())) == f"python -m kdlib.report {told}"
+    given = command_line.parser().parse_args(words.split())
+    assert navigation.command(given) == f"python -m kdlib.report {expected}"
 
 
-def test_a_sweep_s_page_has_no_one_setting():
+def test_a_sweep_s_page_shows_no_single_setting():
     facts = page(new_markdown_cell("# T"), links={"up": None, "reports": [], "command": "x"})[1].xpath(
         "//p[@class='facts']"
     )[0]

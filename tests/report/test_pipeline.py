@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 from contextlib import nullcontext
 from urllib.parse import quote
@@ -10,16 +11,17 @@ from urllib.parse import quote
 import pytest
 from tiny_notebooks import dataset, files, templates
 
-from kdlib.report import manifest, navigation, pipeline, plan, publish
+from kdlib.report import dependencies, manifest, navigation, pipeline, plan, publish
+from kdlib.report.request import Request, find_datasets
 from kdlib.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-ODD = "-a 'b' {0}: $(touch kd) & .."  #: a name that a shell, an option parser or papermill might take for more
+ODD = "-a 'b' {0}: $(touch kd) & .."  #: a name that a shell, an option parser or papermill might misread
 
 
 class Recorder:
-    """A display that keeps what it is told."""
+    """A display that records its lines."""
 
     def __init__(self):
         self.lines = []
@@ -30,25 +32,25 @@ class Recorder:
     def __exit__(self, *_):
         pass
 
-    def say(self, text):
+    def log(self, text):
         self.lines.append(text)
 
-    def live(self, expected):
+    def running(self, expected):
         return nullcontext()
 
-    def event(self, event):
+    def update(self, event):
         pass
 
-    def ended(self, name, status, reason, seconds):
+    def finish(self, name, status, reason, seconds):
         self.lines.append(f"{name}: {status}")
 
 
-def report(folder, seeds=1, **settings):
-    request = plan.Request(
-        folder / "data", folder / "out", folder / "notebooks", Settings(seeds=seeds, epochs=1), jobs=2, **settings
-    )
+def report(folder, seeds=1):
+    """Brings a report up to date; returns the problems, and the lines that were displayed."""
+    settings = Settings(seeds=seeds, epochs=1)
+    request = Request(folder / "data", folder / "out", folder / "notebooks", settings, jobs=2)
     display = Recorder()
-    problems = pipeline.report(request, lambda: display)
+    problems = pipeline.update_report(request, lambda: display)
     return problems, display.lines
 
 
@@ -78,7 +80,7 @@ def test_each_dataset_gets_its_own_status_and_one_failure_stops_no_other(first):
     assert problems["crash"] == "failed: cell 5 (Work): ValueError: boom <script>alert(1)</script>"
     assert problems["broken"].startswith("invalid: broken.pkl: ")
     assert problems["fifo"] == "invalid: fifo.pkl: expected a file, got a directory, a FIFO or a device"
-    assert problems["gone"].startswith("invalid: gone.pkl: a link to a file that is not there")
+    assert problems["gone"].startswith("invalid: gone.pkl: a link to a missing file")
     assert "True: due, never run" in lines
     assert sorted(files(out / "True")) == ["manifest.json", "notebook.ipynb", "report.html", "results.csv"]
     assert sorted(files(out / "crash")) == ["failed.ipynb", "manifest.json"]
@@ -86,7 +88,7 @@ def test_each_dataset_gets_its_own_status_and_one_failure_stops_no_other(first):
     assert not list(out.glob(".publishing-*"))
 
 
-def test_the_summary_sees_every_dataset_and_only_good_results(first):
+def test_the_summary_gets_every_manifest_and_the_results_of_good_runs(first):
     summary = (first[0] / "out" / "summary.ipynb").read_text()
     assert "crash failed cell 5 (Work): ValueError" in summary and "broken invalid" in summary
     assert "fifo invalid fifo.pkl: expected a file" in summary and "index.pkl invalid 'index' is a name" in summary
@@ -94,19 +96,20 @@ def test_the_summary_sees_every_dataset_and_only_good_results(first):
     assert str(first[0]) not in summary
 
 
-def test_the_manifest_tells_what_a_report_was_made_from(first):
+def test_the_manifest_records_what_a_report_was_made_from(first):
     folder, _, _ = first
     record = json.loads((folder / "out" / "True" / manifest.FILE).read_text())
     data = (folder / "data" / "True.pkl").read_bytes()
     assert record["hashes"]["data"] == hashlib.sha256(data).hexdigest()
-    assert record["hashes"]["code"]["kdlib/study.py"] == manifest.code_digests()["kdlib/study.py"]
+    notebook = (folder / "notebooks" / "experiment.ipynb").read_bytes()
+    assert record["hashes"]["code"] == manifest.code_digests(dependencies.code_files(notebook))
     assert record["parameters"]["seeds"] == 1 and record["parameters"]["hidden"] == [64, 32]
     assert record["files"]["results.csv"] == manifest.digest((folder / "out/True/results.csv").read_bytes())
     assert record["environment"]["threads"] == 1 and record["environment"]["versions"]["numpy"]
     assert record["seconds"] > 0 and record["started"].endswith("+00:00")
 
 
-def test_pages_link_each_other_and_name_the_failed(first):
+def test_pages_link_to_each_other_and_name_failed_runs(first):
     index = (first[0] / "out" / "index.html").read_text()
     assert f'href="{quote(ODD)}/report.html"' in index and 'href="True/report.html"' in index
     assert "crash/report.html" not in index and ">failed</span>" in index
@@ -124,7 +127,7 @@ def test_a_failed_run_leaves_the_last_good_report_as_it_was_and_nothing_due_runs
     ]
     before = files(folder / "out")
     with monkeypatch.context() as patched:
-        patched.setitem(sys.modules, "kdlib.report.engine", None)  # starting one would fail
+        patched.setitem(sys.modules, "kdlib.report.cluster", None)  # so that starting workers would fail
         assert report(folder) == ({}, ["nothing is due; up to date: 1 run and the summary"])
     assert files(folder / "out") == before
 
@@ -151,15 +154,15 @@ def test_hashes_decide_what_is_due(tmp_path):
     dataset(data)
 
     def why(seeds=1, force=False):
-        request = plan.Request(tmp_path / "data", tmp_path, tmp_path / "notebooks", Settings(seeds=seeds))
-        template = tmp_path / "notebooks" / "experiment.ipynb"
-        run = plan.run_of(request, data, template, template.read_bytes())
-        return run, run.due(tmp_path, force)
+        request = Request(tmp_path / "data", tmp_path, tmp_path / "notebooks", Settings(seeds=seeds))
+        template = plan.read_template(request, tmp_path / "notebooks" / "experiment.ipynb", plan.EXPERIMENT_PARAMETERS)
+        run = plan.dataset_run(request, data, template)
+        return run, run.reasons_due(tmp_path, force)
 
     run, reasons = why()
     assert reasons == ["never run"]
     record = {"status": "ok", "reason": "", "parameters": run.parameters, "hashes": run.hashes, "cells": []}
-    publish.good(tmp_path, "a", {"results.csv": b"1"}, {}, record)
+    publish.publish_run(tmp_path, "a", {"results.csv": b"1"}, {}, record)
     assert why()[1] == []
     os.utime(data)
     assert why()[1] == []
@@ -172,32 +175,78 @@ def test_hashes_decide_what_is_due(tmp_path):
     assert why()[1] == ["results.csv missing or altered"]
     dataset(data, seed=5)
     assert why()[1] == ["data changed"]
-    code = run.hashes["code"] | {"kdlib/training.py": "other"}
-    differences = manifest.differences(record | {"hashes": run.hashes | {"code": code}}, record)
-    assert differences in (["kdlib/training.py changed"], ["kdlib/training.py is gone"])
+    more = {"hashes": run.hashes | {"code": run.hashes["code"] | {"kdlib/other.py": "1"}}}
+    assert manifest.changes(record | more, record) == ["kdlib/other.py is gone"]
+    assert manifest.changes(record, record | more) == ["kdlib/other.py is new"]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of kdlib, which may be changed, as what notebooks depend on and what hashes are taken of."""
+    copied = tmp_path / "kdlib"
+    shutil.copytree(manifest.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(manifest, "PACKAGE", copied)
+    monkeypatch.setattr(dependencies, "PACKAGE", copied)
+    return copied
+
+
+def test_a_change_runs_only_what_reaches_it(tmp_path, package):
+    """The experiment imports the data, the summary its findings; a run that is due is published at once."""
+    templates(tmp_path / "notebooks")
+    dataset(tmp_path / "data" / "a.pkl")
+    paths = [tmp_path / "notebooks" / name for name in ("experiment.ipynb", "summary.ipynb")]
+    for path, line in zip(paths, ("import kdlib.data", "from kdlib.findings import summary"), strict=True):
+        content = json.loads(path.read_bytes())
+        content["cells"][-1]["source"] = [f"{line}\n", *content["cells"][-1]["source"]]
+        path.write_text(json.dumps(content))
+    request = Request(tmp_path / "data", tmp_path / "out", tmp_path / "notebooks")
+    request.out.mkdir()
+
+    def due_after(changed):
+        with (package / changed).open("a") as source:
+            source.write("\n# a change\n")
+        experiment = plan.read_template(request, paths[0], plan.EXPERIMENT_PARAMETERS)
+        summary = plan.read_template(request, paths[1], plan.SUMMARY_PARAMETERS)
+        due = {}
+        for make in (
+            lambda: plan.dataset_run(request, request.data / "a.pkl", experiment),
+            lambda: plan.summary_run(request, ["a"], {}, summary),
+        ):
+            run = make()
+            if reasons := run.reasons_due(request.out, force=False):
+                due[run.title] = reasons
+                record = {"name": run.title, "parameters": run.parameters, "hashes": run.hashes, "cells": []}
+                publish.publish_run(request.out, run.name, {}, {}, record | {"status": "ok", "reason": ""})
+        return due
+
+    assert due_after("display.py") == {"a": ["never run"], "summary": ["never run"]}
+    assert due_after("findings/summary.py") == {"summary": ["kdlib/findings/summary.py changed"]}
+    assert due_after("data/csv_import.py") == {}
+    assert due_after("report/pipeline.py") == {}
+    assert due_after("data/dataset.py")["a"] == ["kdlib/data/dataset.py changed"]
 
 
 def test_names_that_cannot_be_folders_are_refused(tmp_path):
     for name in ("a", "A", "new\nline", "..", "index", "Results.CSV", "é", "e\u0301", ".hidden", "x.y"):
         dataset(tmp_path / f"{name}.pkl")
-    good, refused = plan.find_datasets(tmp_path)
+    good, refused = find_datasets(tmp_path)
     assert [path.stem for path in good] == ["A", "e\u0301", "x.y"]
     assert len(refused) == 7 and all(reason.startswith("invalid: ") for reason in refused.values())
     assert "same folder as that of 'A.pkl'" in refused["a.pkl"]
 
 
-def test_the_summary_s_page_lists_every_dataset_also_one_without_a_report(tmp_path):
-    request = plan.Request(tmp_path, tmp_path / "out", tmp_path)
-    last = plan.summary_of(request, [], {}, b"")
-    listed = navigation.navigation(request, last, ["a"], {"index.pkl": "invalid: its name"})["reports"]
+def test_the_summary_s_page_lists_every_dataset_even_without_a_report(tmp_path):
+    request = Request(tmp_path, tmp_path / "out", tmp_path)
+    summary = plan.summary_run(request, [], {}, plan.Template(tmp_path, b"", {}))
+    listed = navigation.page_links(request, summary, ["a"], {"index.pkl": "invalid: its name"})["reports"]
     assert [(each["name"], each["href"], each["status"]) for each in listed] == [
         ("a", None, ""), ("index.pkl", None, "invalid"),
     ]  # fmt: skip
     assert listed[1]["reason"] == "its name"
 
 
-def test_results_cannot_be_published_elsewhere(tmp_path):
+def test_results_cannot_be_published_outside_their_folder(tmp_path):
     record = {"status": "ok", "parameters": {}, "hashes": {}}
     for name in ("../out.csv", "/etc/x", "a/../../b"):
         with pytest.raises(publish.PublishError, match="cannot publish"):
-            publish.good(tmp_path / "out", "a", {name: b""}, {}, record)
+            publish.publish_run(tmp_path / "out", "a", {name: b""}, {}, record)

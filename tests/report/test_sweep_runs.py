@@ -11,8 +11,9 @@ import pytest
 from tiny_notebooks import dataset, templates
 
 from kdlib.methods.registry import METHODS
-from kdlib.report import grid, plan
+from kdlib.report import grid
 from kdlib.report.__main__ import main
+from kdlib.report.request import find_datasets
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 def points(tmp_path, text, **given):
     path = tmp_path / "sweep.yaml"
     path.write_text(text)
-    return grid.read(path, given).points()
+    return grid.read_grid(path, given).points()
 
 
 def test_every_combination_is_a_point_with_a_name_that_says_which(tmp_path):
@@ -39,7 +40,9 @@ def test_every_combination_is_a_point_with_a_name_that_says_which(tmp_path):
     }  # fmt: skip
     close = points(tmp_path, "alpha: [0.1234567, 0.12345671]\nhidden: [16, 8]\n")
     assert list(close) == ["alpha=0.1234567", "alpha=0.12345671"]
-    assert all(point["hidden"] == [16, 8] and point["methods"] == list(grid.METHODS) for point in close.values())
+    assert all(
+        point["hidden"] == [16, 8] and point["methods"] == list(grid.DEFAULT_METHODS) for point in close.values()
+    )
     assert list(points(tmp_path, "fraction: [0.1, 1]")) == ["fraction=0.1", "fraction=1"]
 
 
@@ -78,7 +81,7 @@ BOMB = "a: &a [x, x, x]\n" + "\n".join(f"{b}: &{b} [*{a}, *{a}, *{a}]" for a, b 
         ("alpha: [1]\ndatasets: [nowhere]", "datasets: there is no nowhere; there are a"),
         (f"epochs: [{', '.join(map(str, range(1, 41)))}]\nseeds: [{', '.join(map(str, range(1, 41)))}]",
          "expected at most 1000 points for each dataset, got 1600: 40 of seeds x 40 of epochs"),
-        (f"hidden: [[{'9, ' * 99}9]]", "a point's folder would have a name of 206 signs; expected at most 200"),
+        (f"hidden: [[{'9, ' * 99}9]]", "a point's folder would have a name of 206 characters; expected at most 200"),
         (BOMB, "line 2: an alias, where plain values are expected"),
         ("alpha: !!python/object/apply:os.system [touch pwned]", "line 1: could not determine a constructor for"),
         ("alpha: " + "[" * 5000, "lists too deep"),
@@ -93,10 +96,12 @@ def test_a_mistake_in_the_file_is_one_line_and_nothing_runs(capsys, tmp_path, mo
     dataset(tmp_path / "data" / "a.pkl")
     (tmp_path / "sweep.yaml").write_text(text)
     status = main(["sweep", "sweep.yaml", "--notebooks=notebooks"])
-    said = capsys.readouterr()
-    assert (status, said.out) == (2, "")
-    assert said.err.startswith(f"error: {line}" if line.startswith("datasets: there") else f"error: sweep.yaml: {line}")
-    assert said.err.count("\n") == 1 and len(said.err) < 800
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert printed.err.startswith(
+        f"error: {line}" if line.startswith("datasets: there") else f"error: sweep.yaml: {line}"
+    )
+    assert printed.err.count("\n") == 1 and len(printed.err) < 800
     assert not (tmp_path / "reports").exists() and not (tmp_path / "pwned").exists()
 
 
@@ -114,11 +119,23 @@ def test_other_mistakes(capsys, tmp_path, monkeypatch):
 
 
 def test_the_methods_that_a_file_may_name_are_those_of_the_registry():
-    import kdlib.kernels
-    import kdlib.replica  # noqa: F401  both register theirs
+    import kdlib.studies.experiment  # noqa: F401  its methods register
 
     assert grid.method_names() == METHODS.keys()
-    assert set(grid.METHODS) <= METHODS.keys()
+    assert set(grid.DEFAULT_METHODS) <= METHODS.keys()
+
+
+def test_method_names_are_read_however_the_decorator_is_written(tmp_path, monkeypatch):
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "some.py").write_text(
+        "@method('A')\ndef one(p): ...\n"
+        "@registry.method(\n    'B',  # as a call over several lines\n    role='student',\n)\ndef two(p): ...\n"
+        "@cache\n@method('C, (c)')\ndef three(p): ...\n"
+        "@other('D')\ndef four(p): ...\n"
+        "def method(title): ...\n"
+    )
+    monkeypatch.setattr(grid, "PACKAGE", tmp_path)
+    assert grid.method_names() == {"one", "two", "three"}
 
 
 def command(*arguments):
@@ -160,12 +177,12 @@ def interrupted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def resumed(interrupted):
-    """Its grid changed: one value more, which fails, and a dataset more, which breaks the contract."""
+    """The same folder with another grid, of which one value fails, and one more dataset, which is invalid."""
     (interrupted / "data" / "broken.pkl").write_bytes(b"no pickle")
     return interrupted, *sweep(interrupted, "temperature: [2, 13]\nseeds: 1\n")
 
 
-def test_what_ended_before_is_not_run_again_and_each_point_stands_alone(resumed):
+def test_points_that_ended_are_not_run_again_and_one_failure_affects_no_other(resumed):
     folder, done, due, found = resumed
     failed, *broken = [f"{name}/temperature={t}" for name, t in (("two words", 13), ("broken", 2), ("broken", 13))]
     assert due == [*broken, failed, "summary"]
@@ -179,17 +196,17 @@ def test_what_ended_before_is_not_run_again_and_each_point_stands_alone(resumed)
     assert "an unlucky temperature" in index and "broken/temperature=2 invalid" in index
 
 
-def test_one_value_more_runs_what_is_new_and_then_nothing_is_due(resumed):
+def test_one_more_value_runs_its_points_and_then_nothing_is_due(resumed):
     folder, *_ = resumed
     (folder / "data" / "broken.pkl").unlink()
     grown = "temperature: [3, 2]\nseeds: 1\n"
     done, due, _ = sweep(folder, grown)
     assert (done.returncode, due) == (0, ["two words/temperature=3", "summary"])
-    assert "temperature=13" not in (folder / "out" / "index.html").read_text()  # it is kept, but not of this sweep
+    assert "temperature=13" not in (folder / "out" / "index.html").read_text()  # kept, but not a part of this sweep
     done, due, _ = sweep(folder, grown)
     assert done.stdout.splitlines() == ["nothing is due; up to date: 2 runs and the summary", "out/index.html"]
 
 
-def test_a_dataset_cannot_take_the_sweeps_folder(tmp_path):
+def test_a_dataset_cannot_have_the_name_of_the_sweeps_folder(tmp_path):
     dataset(tmp_path / "sweep.pkl")
-    assert plan.find_datasets(tmp_path)[1].keys() == {"sweep.pkl"}
+    assert find_datasets(tmp_path)[1].keys() == {"sweep.pkl"}

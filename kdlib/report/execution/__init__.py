@@ -1,1 +1,1 @@
-"""Execution: one notebook run in a private folder, and whether it really ran to its end."""
+"""Execution: one notebook in a private folder, and the proof that it completed."""

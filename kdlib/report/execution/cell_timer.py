@@ -1,17 +1,22 @@
-"""When each cell of a notebook began, and where a run is, for people."""
+"""When each cell of a notebook began, and which cell a run has reached."""
 
 import re
 import time
 
 
 class CellTimer:
-    """When each cell began, and the heading that it stands under."""
+    """Records when each cell began and the heading above it, and reports progress.
 
-    def __init__(self, name, begin, progress):
-        self.name, self.begin, self.progress = name, begin, progress
-        self.began, self.headings, self.end = [], [], None
+    name: of the run; start: `time.monotonic()` when it began; report: called with each progress event, a dict.
+    """
 
-    def start(self, nb):
+    def __init__(self, name, start, report):
+        self.name, self.start, self.report = name, start, report
+        self.starts, self.headings = [], []
+
+    def callback(self, nb):
+        """What papermill calls at the start of each cell of `nb`."""
+
         def on_cell_start(cell, cell_index):
             now = time.monotonic()
             if cell.cell_type == "markdown" and (found := re.findall(r"^#{1,6} +(.+?)[ #]*$", cell.source, re.M)):
@@ -19,27 +24,29 @@ class CellTimer:
             else:
                 heading = self.headings[-1] if self.headings else ""
             self.headings.append(heading)
-            self.began.append(now)
-            # Papermill adds the cell of injected parameters, after `nb` was passed in.
-            event = {"cell": cell_index + 1, "of": len(nb.cells) + 1, "heading": heading, "seconds": now - self.begin}
-            self.progress({"name": self.name} | event)
+            self.starts.append(now)
+            # Papermill adds the cell of injected parameters after `nb` was passed in.
+            event = {"cell": cell_index + 1, "cells": len(nb.cells) + 1, "heading": heading}
+            self.report({"name": self.name, "seconds": now - self.start} | event)
 
         return on_cell_start
 
-    def training(self, told: dict):
-        self.progress({"name": self.name} | told)
+    def on_training(self, event: dict):
+        """Reports a training's progress: task, epoch, epochs."""
+        self.report({"name": self.name} | event)
 
-    def where(self, index: int = -1) -> str:
-        """The cell that ran last, or the one at `index`, for people."""
-        if not self.began:
+    def describe(self, index: int = -1) -> str:
+        """The cell that began last, or the one at `index`: `cell 6 (Direct training)`."""
+        if not self.starts:
             return "before the first cell"
-        number = index % len(self.began) + 1 if index < len(self.began) else index + 1
+        number = index % len(self.starts) + 1 if index < len(self.starts) else index + 1
         heading = self.headings[min(number, len(self.headings)) - 1]
         return f"cell {number} ({heading})" if heading else f"cell {number}"
 
-    def finished(self) -> list[dict]:
-        ends = [*self.began[1:], time.monotonic()]
+    def cell_seconds(self) -> list[dict]:
+        """Heading and seconds of each cell that began; the last one ends now."""
+        ends = [*self.starts[1:], time.monotonic()]
         return [
-            {"heading": heading, "seconds": round(end - began, 3)}
-            for heading, began, end in zip(self.headings, self.began, ends, strict=False)
+            {"heading": heading, "seconds": round(end - start, 3)}
+            for heading, start, end in zip(self.headings, self.starts, ends, strict=False)
         ]

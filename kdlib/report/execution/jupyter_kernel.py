@@ -1,8 +1,7 @@
 """A papermill engine with a kernel of its own: this interpreter, one thread, no personal configuration.
 
-Papermill's default engine takes whichever kernel Jupyter finds under the notebook's kernel name, and
-cannot pass an environment. This one also says how far a training is, and how the kernel's process ended, which
-papermill leaves out.
+Papermill's default engine takes whichever kernel Jupyter finds under the notebook's kernel name, and cannot set its
+environment. This one can, and also reports how far a training is and how the kernel's process ended.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 
 from kdlib.display import PROGRESS_MIME
 
-ENGINE = "kdlib"  #: the name to give papermill
+ENGINE = "kdlib"  #: the engine's name in papermill
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -32,14 +31,14 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: of TensorFlow, errors
-# Dask's workers set a trim threshold of 64 KiB, which kernels would inherit, and with it glibc maps every block over
-# 128 KiB anew: a quarter of the time of a training would go into that.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
+# Dask's workers set a trim threshold of 64 KiB. Inherited by a kernel, it makes glibc map every block over 128 KiB
+# anew, which takes a quarter of a training's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 
 
 def kernel_environment(private: Path) -> dict[str, str]:
-    """The kernel's environment: `private` is a folder for what would else come from the home folder."""
+    """The kernel's environment variables; `private` replaces IPython's folder in the user's home."""
     kdlib_parent = str(Path(__file__).resolve().parents[3])  # the kernel's kdlib is the one that was hashed
     path = os.pathsep.join(filter(None, [kdlib_parent, os.environ.get("PYTHONPATH")]))
     return os.environ | ONE_THREAD | QUIET | KEEP_MEMORY | {
@@ -50,8 +49,8 @@ def kernel_environment(private: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-class ThisInterpreter(KernelSpecManager):
-    """Every kernel name means the interpreter that runs now. What libraries say past Python is not the notebook's."""
+class LocalKernelSpecManager(KernelSpecManager):
+    """Every kernel name means the running interpreter. What C libraries print stays out of the notebook."""
 
     def get_kernel_spec(self, kernel_name):
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -59,43 +58,49 @@ class ThisInterpreter(KernelSpecManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
-class PressKernelManager(AsyncKernelManager):
-    """Sockets in the file system: no ports to race for between kernels, none open to others."""
+class LocalKernelManager(AsyncKernelManager):
+    """Talks to the kernel through sockets in the file system: no ports to race for, none open to others."""
 
     def __init__(self, **kwargs):
-        super().__init__(transport="ipc", kernel_spec_manager=ThisInterpreter(), shutdown_wait_time=6.0, **kwargs)
+        specs = LocalKernelSpecManager()
+        super().__init__(transport="ipc", kernel_spec_manager=specs, shutdown_wait_time=6.0, **kwargs)
 
 
-class PressClient(PapermillNotebookClient):
-    """Papermill's client, with a deadline for the whole notebook, word of trainings, and the kernel's end on record."""
+class LocalNotebookClient(PapermillNotebookClient):
+    """Papermill's client with a deadline for the whole notebook, progress of trainings, and cancellation.
+
+    private: a folder for sockets and the kernel's standard error; ending: a dict that gets `alive`, whether the kernel
+    still ran after the last cell, and `exit`, its exit status; wanted: asked every second, and once it says no the
+    kernel is killed; deadline: of `time.monotonic()`; on_training: called with task, epoch and epochs.
+    """
 
     def __init__(self, nb_man, *, private, ending, wanted, deadline=None, on_training=None, **kwargs):
-        super().__init__(nb_man, kernel_manager_class=PressKernelManager, **kwargs)
+        super().__init__(nb_man, kernel_manager_class=LocalKernelManager, **kwargs)
         self._private, self._ending, self._wanted, self._on_training = private, ending, wanted, on_training
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
-        self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel would not listen
+        self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel does not react to a request
         if deadline is not None:
             self.timeout_func = lambda cell: max(1, deadline - time.monotonic())
 
     def create_kernel_manager(self):
         manager = super().create_kernel_manager()
-        manager.ip = str(self._private / "s")  # a short path: sockets allow about 100 signs
+        manager.ip = str(self._private / "s")  # short: a socket's path may have about 100 characters
         return manager
 
     def execute(self):
-        with (self._private / "stderr").open("wb") as stderr:  # what the process says beside its cells
+        with (self._private / "stderr").open("wb") as stderr:  # the process's own, not that of its cells
             return super().execute(env=kernel_environment(self._private), stderr=stderr)
 
     def process_message(self, msg, cell, cell_index):
-        if self._on_training and (told := msg["content"].get("data", {}).get(PROGRESS_MIME)):
-            self._on_training(told)
+        if self._on_training and (event := msg["content"].get("data", {}).get(PROGRESS_MIME)):
+            self._on_training(event)
         return super().process_message(msg, cell, cell_index)
 
     def papermill_execute_cells(self):
         super().papermill_execute_cells()
         self.shutdown_kernel = "graceful"
 
-    async def _async_check_alive(self):  # every second, while a cell runs
+    async def _async_check_alive(self):  # nbclient calls it every second while a cell runs
         if not self._wanted():
             await self.km.shutdown_kernel(now=True)
         await super()._async_check_alive()
@@ -109,20 +114,21 @@ class PressClient(PapermillNotebookClient):
     _cleanup_kernel = run_sync(_async_cleanup_kernel)
 
 
-class PressEngine(NBClientEngine):
-    """Runs a notebook with `PressClient`; `nb_holder` gets the notebook as it stands, even if it fails."""
+class LocalEngine(NBClientEngine):
+    """Runs a notebook with `LocalNotebookClient`; `nb_holder["nb"]` is the notebook as it stands, even if it fails."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, *, nb_holder, start_timeout=60, log_output=False, **kwargs):
         nb_holder["nb"] = nb_man.nb
-        kwargs = {name: value for name, value in kwargs.items() if name in PRESS_KWARGS}
-        loop = ensure_event_loop()  # the one that the client will run in; it would leave it open
+        kwargs = {name: value for name, value in kwargs.items() if name in CLIENT_ARGUMENTS}
+        loop = ensure_event_loop()  # the client runs in it and would leave it open
         try:
-            return PressClient(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **kwargs).execute()
+            client = LocalNotebookClient(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **kwargs)
+            return client.execute()
         finally:
             loop.close()
             asyncio.set_event_loop(None)
 
 
-PRESS_KWARGS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start", "on_training"}
-papermill_engines.register(ENGINE, PressEngine)
+CLIENT_ARGUMENTS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start", "on_training"}
+papermill_engines.register(ENGINE, LocalEngine)

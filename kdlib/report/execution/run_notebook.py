@@ -1,25 +1,23 @@
-"""One notebook, executed truthfully.
+"""One notebook, executed and verified to have completed.
 
-Papermill marks every cell completed when a kernel dies or runs out of time. Here a run is good only if
-papermill came back, every code cell ran without error, the kernel still answered after the last one, and
-the results match the notebook's own `checksums.json`. (How the kernel's process ends once
-told to is recorded, not judged: a few in a hundred do not end cleanly, for reasons of ipykernel's.)
-Nothing outside a private folder is written; bytes come in with a `Job` and leave with an `Outcome`, so that it
-can happen on any machine.
+Papermill marks every cell completed when a kernel dies or runs out of time. Here a run is good only if papermill
+returned, every code cell ran without error, the kernel still answered after the last one, and the results match the
+notebook's own `checksums.json`. (The exit status of the kernel's process is recorded, not judged: a few in a hundred
+do not end cleanly, for reasons of ipykernel's.) Nothing is written outside a private folder; bytes come in with a
+`Job` and leave with an `Outcome`, so that it can happen on any machine.
 """
 
-import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kdlib.report import manifest
-from kdlib.report.execution import temp_folder
+from kdlib.report.execution import checksums, temp_folder
 from kdlib.report.execution.cell_timer import CellTimer
 
-CHECKSUMS = "checksums.json"  #: as `kdlib.evaluation.results` writes it
 FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
 
 
@@ -27,19 +25,19 @@ FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
 class Job:
     """A notebook to run, with all it needs; picklable."""
 
-    name: str  #: names the run in progress reports
+    name: str  #: in progress events
     notebook: bytes
-    parameters: dict  #: beside `output`, which is the private results folder
-    inputs: dict[str, bytes]  #: relative path -> content; they appear in the folder `inputs`
-    limit: float | None = None  #: seconds for the whole notebook
-    code: str | None = None  #: `manifest.code_digest()` where the job was made
-    record: dict = field(default_factory=dict)  #: what a manifest has beside the outcome
-    links: dict | None = None  #: of the page that is wanted; None: no page
+    parameters: dict  #: except `output`, which is the private results folder
+    inputs: dict[str, bytes]  #: content by relative path, in the folder `inputs`
+    timeout: float | None = None  #: seconds for the whole notebook
+    code: dict[str, str] = field(default_factory=dict)  #: digests of the files of kdlib that it depends on
+    record: dict = field(default_factory=dict)  #: what the manifest holds beside the outcome
+    links: dict | None = None  #: of its page; None: no page is rendered
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended, and what it left."""
+    """How a job ended, and what it made."""
 
     status: str  #: ok, failed, died, timeout or invalid
     reason: str  #: one line; empty if ok
@@ -48,68 +46,66 @@ class Outcome:
     notebook: bytes | None = None  #: as far as it ran
     files: dict[str, bytes] = field(default_factory=dict)  #: the results, only if ok
     cells: list[dict] = field(default_factory=list)  #: heading and seconds of each cell that began
-    environment: dict = field(default_factory=dict)  #: versions, CPU, threads of where it ran
-    page: str | None = None  #: rendered where it ran, only if ok and wanted
+    environment: dict = field(default_factory=dict)  #: versions, processor and threads of where it ran
+    page: str | None = None  #: rendered where the notebook ran, only if ok and wanted
 
-    def record(self, about: dict) -> dict:
-        """The manifest's content; `about` has what is known without the outcome."""
-        kept = {
-            name: getattr(self, name) for name in ("status", "reason", "started", "seconds", "environment", "cells")
-        }
-        return about | kept
+    def record(self, origin: dict) -> dict:
+        """The manifest's content; `origin` is what was known before the run."""
+        names = "status", "reason", "started", "seconds", "environment", "cells"
+        return origin | {name: getattr(self, name) for name in names}
 
 
 class RunError(Exception):
-    """Why a run is not good: a status and a line."""
+    """Why a run is not good: a status, and a line as the message."""
 
     def __init__(self, status, reason):
         super().__init__(reason)
         self.status = status
 
 
-def execute(job: Job, progress=lambda event: None, wanted=lambda: True) -> Outcome:
-    """Runs a job in a private folder; never raises for what the notebook does, but OSError if it could not begin.
+def execute(
+    job: Job,
+    report: Callable[[dict], None] = lambda event: None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Outcome:
+    """Runs a job in a private folder; raises OSError if it could not begin, and nothing for what the notebook does.
 
-    `progress` is called with a dict: at the start of every cell name, cell, of, heading, seconds; in a training name,
-    task, epoch, epochs. `wanted` is asked every second: once it says no, the kernel is killed, and the outcome is for
-    nobody.
+    report: gets a dict at the start of every cell (name, cell, cells, heading, seconds) and during a training (name,
+    task, epoch, epochs). wanted: asked every second; once it says no, the kernel is killed and the outcome is void.
     """
     outcome = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": manifest.environment()}
-    begin = time.monotonic()
-    timer = CellTimer(job.name, begin, progress)
+    start = time.monotonic()
+    timer = CellTimer(job.name, start, report)
     notebook = {}
-    with temp_folder.folder() as private:
+    with temp_folder.private_folder() as private:
         try:
-            files = _run(job, Path(private), timer, notebook, begin, wanted)
+            files = _run(job, Path(private), timer, notebook, wanted)
             outcome |= {"status": "ok", "reason": "", "files": files}
         except RunError as error:
-            outcome |= {"status": error.status, "reason": _line(str(error))}
+            outcome |= {"status": error.status, "reason": _one_line(str(error))}
         if "nb" in notebook:
-            outcome["notebook"] = _settled(notebook["nb"], private)
-    ended = Outcome(**outcome, seconds=round(time.monotonic() - begin, 3), cells=timer.finished())
-    return ended if job.links is None or ended.status != "ok" else _with_page(ended, job)
+            outcome["notebook"] = _normalized(notebook["nb"], private)
+    ended = Outcome(**outcome, seconds=round(time.monotonic() - start, 3), cells=timer.cell_seconds())
+    return ended if job.links is None or ended.status != "ok" else _add_page(ended, job)
 
 
-def _with_page(outcome, job) -> Outcome:
+def _add_page(outcome: Outcome, job: Job) -> Outcome:
     from kdlib.report.pages import render  # here, not in the driver, which has only one processor
 
     try:
-        return replace(outcome, page=render.page(outcome.notebook, outcome.record(job.record), job.links))
+        return replace(outcome, page=render.render_page(outcome.notebook, outcome.record(job.record), job.links))
     except render.PageError as error:
         return replace(outcome, status="failed", reason=str(error))
 
 
-def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
+def _run(job, folder, timer, holder, wanted) -> dict[str, bytes]:
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     from kdlib.report.execution import jupyter_kernel  # registers the engine
 
-    if job.code not in (None, manifest.code_digest()):
-        raise RunError(
-            "failed", "kdlib is not what the run was planned with: edited meanwhile, or this worker has another"
-        )
+    _check_code(job.code)
     for name in FOLDERS:
         (folder / name).mkdir()
     for name, content in job.inputs.items():
@@ -133,30 +129,42 @@ def _run(job, folder, timer, holder, begin, wanted) -> dict[str, bytes]:
             nb_holder=holder,
             private=folder / "k",
             resources={"metadata": {"path": str(folder)}},
-            deadline=None if job.limit is None else begin + job.limit,
+            deadline=None if job.timeout is None else timer.start + job.timeout,
             ending=ending,
             wanted=wanted,
-            on_cell_start=timer.start(nb),
-            on_training=timer.training,
+            on_cell_start=timer.callback(nb),
+            on_training=timer.on_training,
         )
     except CellTimeoutError:
-        raise RunError("timeout", f"{timer.where()}: not done after {job.limit:g} seconds") from None
+        raise RunError("timeout", f"{timer.describe()}: not done after {job.timeout:g} seconds") from None
     except DeadKernelError:
-        raise RunError("died", f"{timer.where()}: the kernel died ({_ended(ending)}){_last_words(folder)}") from None
+        reason = f"{timer.describe()}: the kernel died ({_describe_exit(ending)}){_stderr_tail(folder)}"
+        raise RunError("died", reason) from None
     except papermill.PapermillExecutionError as error:
-        raise RunError("failed", f"{timer.where()}: {error.ename}: {error.evalue}") from None
+        raise RunError("failed", f"{timer.describe()}: {error.ename}: {error.evalue}") from None
     except Exception as error:  # papermill and nbclient raise many kinds; each means that the run is not good
-        if not timer.began and (isinstance(error, OSError) or not ending.get("alive", True)):
-            raise OSError(f"{error}{_last_words(folder)}") from error  # the machine's own: a kernel could not start
-        status = "failed" if timer.began else "died"
-        raise RunError(status, f"{timer.where()}: {type(error).__name__}: {error}") from error
+        if not timer.starts and (isinstance(error, OSError) or not ending.get("alive", True)):
+            raise OSError(f"{error}{_stderr_tail(folder)}") from error  # the machine's fault: no kernel could start
+        status = "failed" if timer.starts else "died"
+        raise RunError(status, f"{timer.describe()}: {type(error).__name__}: {error}") from error
     _check_cells(holder["nb"], timer)
     if not ending.get("alive"):
-        raise RunError("died", f"the kernel died after the last cell ({_ended(ending)})")
+        raise RunError("died", f"the kernel died after the last cell ({_describe_exit(ending)})")
     try:
-        return checked_files(folder / "results")
-    except OSError as error:  # the notebook may have closed them
+        return checksums.read_checked(folder / "results")
+    except checksums.ChecksumError as error:
+        raise RunError("failed", f"results: {error}") from None
+    except OSError as error:  # the notebook may have taken away the right to read them
         raise RunError("failed", f"results: cannot be read: {error}") from None
+
+
+def _check_code(expected: dict[str, str]) -> None:
+    """The files of kdlib that the notebook depends on are those that the run was planned with."""
+    found = manifest.code_digests(expected)
+    for name, digest in expected.items():
+        if found.get(name) != digest:
+            reason = f"{name} is not what the run was planned with: edited meanwhile, or another one on this worker"
+            raise RunError("failed", reason)
 
 
 def _check_cells(nb, timer):
@@ -166,38 +174,13 @@ def _check_cells(nb, timer):
             continue
         for output in cell.outputs:
             if output.output_type == "error":
-                raise RunError("failed", f"{timer.where(index)}: {output.ename}: {output.evalue}")
+                raise RunError("failed", f"{timer.describe(index)}: {output.ename}: {output.evalue}")
         if cell.execution_count is None:
-            raise RunError("failed", f"{timer.where(index)}: never executed")
+            raise RunError("failed", f"{timer.describe(index)}: never executed")
 
 
-def checked_files(folder: Path) -> dict[str, bytes]:
-    """The files of a results folder, if they are exactly those that its `checksums.json` lists."""
-    present = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RunError("failed", f"results: {name!r} is not a regular file")
-        if path.is_file():
-            present[name] = path.read_bytes()
-    if CHECKSUMS not in present:
-        raise RunError("failed", f"results: expected {CHECKSUMS} from the notebook's last cell, got none")
-    try:
-        expected = dict(json.loads(present.pop(CHECKSUMS))["files"])
-    except (ValueError, KeyError, TypeError):
-        raise RunError("failed", f"results: {CHECKSUMS} cannot be read") from None
-    for name in sorted(present.keys() | expected.keys()):
-        if name not in present:
-            raise RunError("failed", f"results: {name!r} is listed in {CHECKSUMS} but is not there")
-        if name not in expected:
-            raise RunError("failed", f"results: {name!r} is not listed in {CHECKSUMS}")
-        if manifest.digest(present[name]) != expected[name]:
-            raise RunError("failed", f"results: {name!r} differs from its checksum")
-    return present
-
-
-def _settled(nb, private: str) -> bytes:
-    """The notebook without what differs between two equal runs, or tells of a machine: times, ids, folders."""
+def _normalized(nb, private: str) -> bytes:
+    """The notebook without what differs between two equal runs or belongs to a machine: times, ids, folders."""
     import nbformat
 
     nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
@@ -211,21 +194,20 @@ def _settled(nb, private: str) -> bytes:
     return re.sub(r"/[\w./-]*ipykernel_\d+/\d+\.py", "cell", text).encode("utf-8")
 
 
-def _ended(ending) -> str:
+def _describe_exit(ending) -> str:
     status = ending.get("exit")
     return "no exit status" if status is None else f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
-def _last_words(folder) -> str:
-    """The last line of the kernel's own standard error, such as a fatal error of Python's."""
+def _stderr_tail(folder) -> str:
+    """The last line of the kernel's own standard error, such as a fatal error of Python's; empty if it has none."""
     path = folder / "k" / "stderr"
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    said = [
-        line.strip() for line in lines if line.strip() and not re.search(r"\[IPKernelApp\]|^I\d{4} |absl::Init", line)
-    ]
-    return f"; it said {said[-1]!r}" if said else ""
+    lines = [line.strip() for line in lines if not re.search(r"\[IPKernelApp\]|^I\d{4} |absl::Init", line)]
+    tail = next(filter(None, reversed(lines)), "")
+    return f"; stderr ends with {tail!r}" if tail else ""
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:400]

@@ -1,6 +1,6 @@
-"""Private folders for temporary files, which outlive nobody: what a killed process left goes with the next one's.
+"""Private temporary folders; stale ones, whose process was killed, are removed when the next one is made.
 
-An owner locks a file in its folder, and the system ends a lock with its process, whatever ends that.
+A process locks a file in its folder, and the system releases the lock when the process ends, whatever ended it.
 """
 
 import fcntl
@@ -11,34 +11,34 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "kd-"  #: short: a kernel's sockets lie below two of them, and allow about 100 signs
-OWNER = ".kdlib-owner"  #: without it a folder is not ours, whatever its name
-YOUNG = 60.0  #: seconds: it may not be locked yet
+PREFIX = "kd-"  #: short: a kernel's socket lies below two of them, and its path may have about 100 characters
+OWNER = ".kdlib-owner"  #: the file that is locked; a folder without it is not one of these, whatever its name
+MIN_AGE = 60.0  #: seconds before a folder may be stale: a new one is not locked yet
 
 
 @contextmanager
-def folder():
-    """The path of a new private folder, gone afterwards; before, those beside it go whose owner is dead."""
+def private_folder():
+    """Yields the path of a new folder, removed afterwards; first removes stale folders beside it."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as private, ExitStack() as stack:
         owner = Path(private, OWNER)
         owner.touch()
-        with suppress(OSError):  # a disk that knows no locks: then nobody can take it for left either
-            stack.enter_context(_locked(owner))
+        with suppress(OSError):  # a file system without locks: then no folder on it can be locked as stale either
+            stack.enter_context(_lock(owner))
         for other in Path(private).parent.glob(f"{PREFIX}*"):
-            with suppress(OSError):  # it is somebody's, or not ours to remove
-                _remove_what_is_left(other)
+            with suppress(OSError):  # in use, or not ours to remove
+                _remove_if_stale(other)
         yield private
 
 
-def _remove_what_is_left(other: Path) -> None:
-    if time.time() - (other / OWNER).lstat().st_mtime > YOUNG:
-        with _locked(other / OWNER):
-            shutil.rmtree(other)
+def _remove_if_stale(folder: Path) -> None:
+    if time.time() - (folder / OWNER).lstat().st_mtime > MIN_AGE:
+        with _lock(folder / OWNER):
+            shutil.rmtree(folder)
 
 
 @contextmanager
-def _locked(path):
-    """Raises OSError if somebody else has it locked."""
+def _lock(path):
+    """Raises OSError if another process holds the lock."""
     handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""An executed notebook as one HTML file that needs nothing else: no network, no library; it reads without scripts too.
+"""An executed notebook as one HTML file that needs nothing else: no network, no library, and no script to be read.
 
-The page is made from what cells mean (`kdlib.display`'s metadata), from Markdown and from plain text; HTML that
-a notebook put out is never used. nbconvert carries the template and colours the code.
+The page is made from the metadata of `kdlib.display`, from Markdown and from plain text; HTML in a notebook's outputs
+is never used. nbconvert applies the template and highlights the code.
 """
 
 import base64
@@ -30,7 +30,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class PageExporter(TemplateExporter):
-    """nbconvert with the project's own template, which escapes all that is not marked as safe."""
+    """nbconvert with the project's own template, which escapes everything that is not marked as safe."""
 
     file_extension = ".html"
     output_mimetype = "text/html"
@@ -48,16 +48,19 @@ class PageExporter(TemplateExporter):
 
 @cache
 def _exporter() -> PageExporter:
-    """One for all pages: it compiles its template once."""
+    """One exporter for all pages, since it compiles its template."""
     return PageExporter()
 
 
-def page(notebook: bytes, record: dict, links: dict) -> str:
-    """The page of an executed notebook; `record` is its manifest, `links` come from `links.navigation`."""
+def render_page(notebook: bytes, record: dict, links: dict) -> str:
+    """The page of an executed notebook; `record` is its manifest, `links` are from `navigation.page_links`.
+
+    Raises PageError if it has an output, or a link to a figure, that cannot be put on a page.
+    """
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
     try:
-        markdown = Markdown(number(nb))
-        blocks = Blocks(markdown).of(nb)
+        markdown = Markdown(number_figures(nb))
+        blocks = BlockBuilder(markdown).build(nb)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise PageError(f"page: an output does not have the form that kdlib.display gives it: {error!r}") from error
     css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -65,8 +68,8 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
     context = {
         "css": Markup(css),
         "script": Markup(script),
-        "policy": f"default-src 'none'; img-src data:; style-src {_sum(css)}; script-src {_sum(script)}; "
-        "base-uri 'none'; form-action 'none'",
+        "policy": f"default-src 'none'; img-src data:; style-src {_source_hash(css)}; "
+        f"script-src {_source_hash(script)}; base-uri 'none'; form-action 'none'",
         "key": manifest.page_key(links),
         "title": Markup(title),
         "title_text": text_of(title),
@@ -76,62 +79,64 @@ def page(notebook: bytes, record: dict, links: dict) -> str:
         "groups": [list(group) for _, group in groupby(links["reports"], lambda run: run["name"].partition("/")[0])],
         "record": record,
         "started": datetime.fromisoformat(record["started"]),
-        "code_digest": manifest.code_digest(record["hashes"].get("code")),
+        "code_digest": manifest.combined_digest(record["hashes"].get("code", {})),
     }
     return _exporter().from_notebook_node(nb, resources={"page": context})[0]
 
 
-def number(nb) -> dict[str, str]:
-    """Writes each figure's and table's `anchor` and `number` into its metadata; returns the numbers of the named."""
+def number_figures(nb) -> dict[str, str]:
+    """Writes the `anchor` and `number` of figures and tables into their metadata; returns the numbers of named ones."""
     counts, named = Counter(), {}
-    for meaning in (output.get("metadata", {}).get("kdlib") for cell in nb.cells for output in cell.get("outputs", [])):
-        if not meaning or (kind := meaning.get("kind")) not in ("figure", "table"):
+    for meta in (output.get("metadata", {}).get("kdlib") for cell in nb.cells for output in cell.get("outputs", [])):
+        if not meta or (kind := meta.get("kind")) not in ("figure", "table"):
             continue
         counts[kind] += 1
-        name = meaning.get("name")
-        meaning["anchor"] = f"{kind}-{name or counts[kind]}"
-        meaning["number"] = f"{kind.capitalize()}\N{NO-BREAK SPACE}{counts[kind]}"
-        if name and meaning["anchor"] in named:
+        name = meta.get("name")
+        meta["anchor"] = f"{kind}-{name or counts[kind]}"
+        meta["number"] = f"{kind.capitalize()}\N{NO-BREAK SPACE}{counts[kind]}"
+        if name and meta["anchor"] in named:
             raise PageError(f"page: expected a name of its own for each {kind}, got {name!r} twice")
-        named |= {meaning["anchor"]: meaning["number"]} if name else {}
+        named |= {meta["anchor"]: meta["number"]} if name else {}
     return named
 
 
-class Blocks:
-    """What a notebook shows, in order: a list of dicts that the template knows by their `kind`."""
+class BlockBuilder:
+    """Turns a notebook into the blocks of its page: dicts, which the template tells apart by their `kind`."""
 
     def __init__(self, markdown: Markdown):
         self.markdown = markdown
 
-    def of(self, nb) -> list[dict]:
+    def build(self, nb) -> list[dict]:
+        """All blocks, in order."""
         blocks = []
         for cell in nb.cells:
             if cell.cell_type == "markdown":
                 blocks.append({"kind": "prose", "html": self.markdown.block(cell.source)})
             elif cell.cell_type == "code" and cell.source.strip():
                 code, label = Markup(Highlight2HTML()(cell.source)), _label(cell)
-                if blocks and blocks[-1]["kind"] == "code":  # cells that showed nothing are one fold
+                if blocks and blocks[-1]["kind"] == "code":  # cells without output between them share a fold
                     fold = blocks[-1]
                     fold["html"] += code
                     fold["labels"] += [label] if label not in fold["labels"] else []
                 else:
                     blocks.append({"kind": "code", "html": code, "labels": [label]})
-                blocks += [block for output in cell.outputs for block in self.shown(output)]
+                blocks += [block for output in cell.outputs for block in self.output(output)]
         return blocks
 
-    def shown(self, output) -> list[dict]:
+    def output(self, output) -> list[dict]:
+        """The blocks of one output: one, or none."""
         if output.output_type == "stream":
-            return _text(output.text, "warning" if output.name == "stderr" else "output")
+            return _text_blocks(output.text, "warning" if output.name == "stderr" else "output")
         if output.output_type == "error":
-            return _text(f"{output.ename}: {output.evalue}", "warning")
-        meaning = output.metadata.get("kdlib", {})
-        kind = meaning.get("kind")
-        if kind == "caption":  # the figure before it has brought it along
+            return _text_blocks(f"{output.ename}: {output.evalue}", "warning")
+        meta = output.metadata.get("kdlib", {})
+        kind = meta.get("kind")
+        if kind == "caption":  # the figure before it has it too
             return []
         if kind == "figure":
-            return [self.figure(output.data, meaning)]
+            return [self.figure(output.data, meta)]
         if kind == "table":
-            return [self.table(meaning)]
+            return [self.table(meta)]
         if kind == "explorer":
             scenes = json.dumps(output.data[EXPLORER_MIME])
             return [{"kind": "explorer", "scenes": Markup(scenes.replace("<", "\\u003c"))}]
@@ -141,62 +146,64 @@ class Blocks:
         plain = output.data.get("text/plain", "")
         for mime in ("image/png", "image/jpeg"):
             if mime in output.data:
-                return [{"kind": "image", "source": _embedded(mime, output.data[mime]), "alt": plain or "Figure"}]
-        return _text(plain, "output")
+                return [{"kind": "image", "source": _data_url(mime, output.data[mime]), "alt": plain or "Figure"}]
+        return _text_blocks(plain, "output")
 
-    def figure(self, data, meaning) -> dict:
+    def figure(self, data, meta) -> dict:
+        """A figure's block, from its images by type and its metadata."""
         dark = data.get(DARK_MIME)
         return {
             "kind": "figure",
-            "anchor": meaning["anchor"],
-            "number": meaning["number"],
-            "source": _embedded("image/png", data["image/png"]),
-            "dark": dark and _embedded("image/png", dark),
-            "data": quote(meaning.get("data") or ""),
-            "alt": meaning["alt"],
-            "caption": self.markdown.inline(meaning["caption"]),
-            "width": int(meaning.get("width", 0)),
-            "height": int(meaning.get("height", 0)),
+            "anchor": meta["anchor"],
+            "number": meta["number"],
+            "source": _data_url("image/png", data["image/png"]),
+            "dark": dark and _data_url("image/png", dark),
+            "data": quote(meta.get("data") or ""),
+            "alt": meta["alt"],
+            "caption": self.markdown.inline(meta["caption"]),
+            "width": int(meta.get("width", 0)),
+            "height": int(meta.get("height", 0)),
         }
 
-    def table(self, meaning) -> dict:
-        marks = {tuple(mark) for mark in meaning.get("marks", [])}
-        numeric = meaning.get("numeric") or [False] * len(meaning["columns"])
+    def table(self, meta) -> dict:
+        """A table's block, from its metadata."""
+        marks = {tuple(mark) for mark in meta.get("marks", [])}
+        numeric = meta.get("numeric") or [False] * len(meta["columns"])
         rows = [
             [{"text": typeset(text), "best": (r, c) in marks, "numeric": numeric[c]} for c, text in enumerate(row)]
-            for r, row in enumerate(meaning["rows"])
+            for r, row in enumerate(meta["rows"])
         ]
         return {
             "kind": "table",
-            "anchor": meaning["anchor"],
-            "number": meaning["number"],
-            "caption": self.markdown.inline(meaning["caption"]),
-            "columns": [{"text": typeset(t), "numeric": n} for t, n in zip(meaning["columns"], numeric, strict=True)],
+            "anchor": meta["anchor"],
+            "number": meta["number"],
+            "caption": self.markdown.inline(meta["caption"]),
+            "columns": [{"text": typeset(t), "numeric": n} for t, n in zip(meta["columns"], numeric, strict=True)],
             "rows": rows,
-            "heads": meaning.get("heads", 0),
-            "note": self.markdown.inline(meaning.get("note") or ""),
+            "heads": meta.get("heads", 0),
+            "note": self.markdown.inline(meta.get("note") or ""),
         }
 
 
-def _sum(content: str) -> str:
-    """What the policy calls a style or script that may stand in the page."""
+def _source_hash(content: str) -> str:
+    """How the Content-Security-Policy names a style or script that the page may contain."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _label(cell) -> str:
-    """What folded code is called: its opening comment, if it has one."""
+    """The title of folded code: its opening comment, if it has one."""
     if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
         return "Parameters"
     comment = re.match(r"# *(\S.*)", cell.source)
     return comment[1] if comment else "Code"
 
 
-def _text(text: str, style: str) -> list[dict]:
+def _text_blocks(text: str, style: str) -> list[dict]:
     text = ANSI.sub("", text).strip("\n")
     return [{"kind": "text", "text": text, "style": style}] if text.strip() else []
 
 
-def _embedded(mime: str, data: str) -> str:
+def _data_url(mime: str, data: str) -> str:
     encoded = "".join(data.split())
     try:
         base64.b64decode(encoded, validate=True)

@@ -1,21 +1,21 @@
 "use strict";
 
-// All code at once.
-const folded = document.querySelectorAll("details.code");
+// The button that shows or hides all code.
+const folds = document.querySelectorAll("details.code");
 const unfold = document.querySelector(".unfold");
-if (unfold && folded.length) {
+if (unfold && folds.length) {
   unfold.hidden = false;
   unfold.addEventListener("click", () => {
     const open = unfold.getAttribute("aria-pressed") !== "true";
-    folded.forEach((each) => { each.open = open; });
+    folds.forEach((fold) => { fold.open = open; });
     unfold.setAttribute("aria-pressed", String(open));
   });
 }
 
-// The contents mark the section that is being read.
+// The table of contents marks the section that is being read.
 const links = [...document.querySelectorAll(".contents a")];
 const headings = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
-const mark = () => {
+const markSection = () => {
   const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight * 0.35).length;
   links.forEach((link, i) => {
     if (i === Math.max(0, passed - 1)) link.setAttribute("aria-current", "true");
@@ -23,14 +23,14 @@ const mark = () => {
   });
 };
 if (links.length) {
-  addEventListener("scroll", mark, { passive: true });
-  mark();
+  addEventListener("scroll", markSection, { passive: true });
+  markSection();
 }
 
-// The explorer: decision regions of one seed, and its numbers.
+// The explorer: decision regions of one seed, and its accuracy.
 const explorer = document.querySelector(".explorer");
-const bytes = async (packed) => {
-  const raw = Uint8Array.from(atob(packed), (sign) => sign.charCodeAt(0));
+const unpack = async (packed) => {
+  const raw = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
   const stream = new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 };
@@ -39,19 +39,19 @@ const percent = (value) => `${(100 * value).toFixed(2)} %`;
 async function explore(root) {
   const scenes = JSON.parse(root.querySelector("script").textContent);
   const [dataset, method, seed] = ["dataset", "method", "seed"].map((name) => root.querySelector(`[name=${name}]`));
-  const canvas = root.querySelector("canvas"), told = root.querySelector(".told");
+  const canvas = root.querySelector("canvas"), readout = root.querySelector(".readout");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const unpacked = new Map();
   const bytesOf = async (packed) => {
-    if (!unpacked.has(packed)) unpacked.set(packed, await bytes(packed));
+    if (!unpacked.has(packed)) unpacked.set(packed, await unpack(packed));
     return unpacked.get(packed);
   };
-  const parse = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  const parseColour = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-  function choices() { // a dataset need not have all methods, nor as many seeds
-    const scene = scenes.datasets[dataset.value], kept = method.value;
+  function updateChoices() { // datasets may differ in their methods and in their number of seeds
+    const scene = scenes.datasets[dataset.value], previous = method.value;
     method.replaceChildren(...Object.keys(scene.methods).map((name) => new Option(scenes.titles[name], name)));
-    if (kept in scene.methods) method.value = kept;
+    if (previous in scene.methods) method.value = previous;
     seed.max = scene.methods[method.value].accuracy.length - 1;
   }
 
@@ -59,7 +59,7 @@ async function explore(root) {
     const scene = scenes.datasets[dataset.value], chosen = scene.methods[method.value], i = Number(seed.value);
     const size = scene.wide * scene.high, all = await bytesOf(chosen.maps), points = await bytesOf(scene.points);
     const bayes = scene.bayes && await bytesOf(scene.bayes);
-    const style = getComputedStyle(root), paper = parse(style.getPropertyValue("--paper").trim());
+    const style = getComputedStyle(root), paper = parseColour(style.getPropertyValue("--paper").trim());
     const colours = scenes.colours[dark.matches ? "dark" : "light"], ink = style.getPropertyValue("--ink");
     const region = all.subarray(i * size, (i + 1) * size), scale = Math.ceil(960 / scene.wide);
     canvas.width = scene.wide * scale;
@@ -67,7 +67,7 @@ async function explore(root) {
     const pen = canvas.getContext("2d"), tall = canvas.height / scene.high;
     const at = (row) => canvas.height - (row + 1) * tall; // the lowest row is at the bottom
     for (let cell = 0; cell < size; cell++) {
-      const tint = parse(colours[region[cell] % colours.length]).map((c, k) => Math.round(0.38 * c + 0.62 * paper[k]));
+      const tint = parseColour(colours[region[cell] % colours.length]).map((c, k) => Math.round(0.38 * c + 0.62 * paper[k]));
       pen.fillStyle = `rgb(${tint})`;
       pen.fillRect((cell % scene.wide) * scale, at(Math.floor(cell / scene.wide)), scale + 0.5, tall + 0.5);
     }
@@ -93,13 +93,13 @@ async function explore(root) {
     }
     const direct = scene.methods.ffnn, mean = chosen.accuracy.reduce((a, b) => a + b) / chosen.accuracy.length;
     const own = chosen.accuracy[i], title = scenes.titles[method.value];
-    const said = [`${title} on ${scene.name}, seed ${i}: accuracy ${percent(own)} on the ${scene.split} points, mean of all seeds ${percent(mean)}.`];
+    const sentences = [`${title} on ${scene.name}, seed ${i}: accuracy ${percent(own)} on the ${scene.split} points, mean of all seeds ${percent(mean)}.`];
     if (direct && method.value !== "ffnn" && direct.accuracy.length > i) {
       const gain = 100 * (own - direct.accuracy[i]);
-      said.push(`FFNN from the same start: ${percent(direct.accuracy[i])}, a difference of ${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(2)} percentage points.`);
+      sentences.push(`FFNN with the same initial weights: ${percent(direct.accuracy[i])}, a difference of ${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(2)} percentage points.`);
     }
-    if (bayes) said.push(`It decides as Bayes on ${percent(same / size)} of this plane.`);
-    told.textContent = said.join(" ");
+    if (bayes) sentences.push(`It agrees with Bayes on ${percent(same / size)} of this plane.`);
+    readout.textContent = sentences.join(" ");
     canvas.setAttribute("aria-label", `Decision regions of ${title} on ${scene.name}, seed ${i}.`);
     dataset.setAttribute("aria-valuetext", scene.name);
     dataset.nextElementSibling.textContent = scene.name;
@@ -108,10 +108,10 @@ async function explore(root) {
 
   dataset.max = scenes.datasets.length - 1;
   dataset.value = dataset.max;
-  choices();
-  method.value = "kd_best" in scenes.datasets[dataset.value].methods ? "kd_best" : method.value;
-  dataset.addEventListener("input", () => { choices(); draw(); });
-  method.addEventListener("input", () => { choices(); draw(); });
+  updateChoices();
+  if ("kd_kernel_teachers" in scenes.datasets[dataset.value].methods) method.value = "kd_kernel_teachers";
+  dataset.addEventListener("input", () => { updateChoices(); draw(); });
+  method.addEventListener("input", () => { updateChoices(); draw(); });
   seed.addEventListener("input", draw);
   dark.addEventListener("change", draw);
   await draw();

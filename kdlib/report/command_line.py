@@ -1,0 +1,99 @@
+"""The command line's actions and options, with their help."""
+
+import argparse
+import ast
+import inspect
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from kdlib.settings import Settings
+
+FAILED, USAGE = 1, 2  #: exit statuses: something went wrong; the command cannot be carried out
+
+
+def print_error(message, status: int = USAGE) -> int:
+    """Prints a line to standard error and returns the exit status."""
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a mistake with one line, without the usage."""
+
+    def error(self, message):
+        raise SystemExit(print_error(message))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; what it parses has the action's name as `action`."""
+    parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="run | sweep | check | convert | keep | verify", parser_class=Parser
+    )
+
+    run = actions.add_parser("run", help="bring the report up to date")
+    _add_report_options(run, out="reports")
+    run.add_argument("--study", action="store_true", help="run the slow studies, notebooks/study/*.ipynb, too")
+
+    sweep = actions.add_parser("sweep", help="run every combination of some settings, and compare them on one page")
+    sweep.add_argument("file", type=Path, metavar="FILE", help="lists of settings, in YAML: as notebooks/sweep.yaml")
+    _add_report_options(sweep, out="reports/sweep")
+
+    check = actions.add_parser("check", help="say what a dataset holds, or why it is refused")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a pickle")
+
+    convert = actions.add_parser("convert", help="turn a CSV file into a dataset")
+    convert.add_argument("table", type=Path, metavar="CSV", help="a header, and a row per sample")
+    convert.add_argument("dataset", type=Path, metavar="PICKLE", help="what to write, as data/mine.pkl")
+    for role, meaning in (("label", "the class"), ("domain", "the domain"), ("split", "train, valid or test")):
+        convert.add_argument(f"--{role}", default=role, metavar="COLUMN", help=f"the column of {meaning} ({role})")
+
+    for action, help in (
+        ("keep", "make a report the reference that others are compared with"),
+        ("verify", "compare a report with the reference, metric by metric"),
+    ):
+        compared = actions.add_parser(action, help=help)
+        compared.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report")
+        compared.add_argument("reference", type=Path, metavar="REFERENCE", help="the folder of the reference")
+    return parser
+
+
+def _add_report_options(parser, out: str) -> None:
+    """What a report or a sweep is made of, where, and with which settings."""
+    notebooks = Path(__file__).resolve().parents[2] / "notebooks"
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("data"), metavar="FOLDER", help="the datasets, *.pkl (data)")
+    add("--out", type=Path, default=Path(out), metavar="FOLDER", help=f"where the pages go ({out})")
+    add("--notebooks", type=Path, default=notebooks, metavar="FOLDER", help="the templates")
+    settings = parser.add_argument_group("settings")
+    comments = dict(re.findall(r"^    (\w+): .*?#: +(.*)$", inspect.getsource(Settings), re.M))
+    for field in fields(Settings):
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        settings.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_parse_tuple if isinstance(field.default, tuple) else _parse_value,
+            metavar="VALUE",
+            help=f"{comments.get(field.name, '')} ({default})".replace("%", "%%"),
+        )
+    add("--draft", action="store_true", help="mark every page as a draft")
+    add("--force", action="store_true", help="run everything, due or not")
+    add("--jobs", type=_parse_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
+    where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
+    add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
+    add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
+    add("--timeout", type=_parse_value, metavar="SECONDS", help="limit for each notebook (none)")
+
+
+def _parse_value(text: str):
+    """A number if it is one; `Settings` then checks it, with the same messages as in a notebook."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _parse_tuple(text: str):
+    value = _parse_value(text)
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value

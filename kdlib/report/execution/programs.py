@@ -1,0 +1,65 @@
+"""The programs that XLA compiles for TensorFlow, which take seconds each, kept between runs.
+
+TensorFlow can keep them in a folder, but trusts whatever it finds there: a damaged file ends the run, any other is
+executed. So each kernel gets a folder of its own, filled from the cache before it starts, and what it compiled is kept
+when its notebook is done.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from kdlib.report import manifest
+from kdlib.training import cache
+
+LOCK = manifest.PACKAGE.parent / "requirements.txt"
+FILE_NAME = re.compile(r"xla_compile_cache__\w+\.pb")
+NOISE = re.compile(r"cpu_aot_loader|XlaSerializedCacheEntry")
+"""What TensorFlow prints on standard error for each program that it reads, though it is the same processor's."""
+
+
+@contextmanager
+def kept_programs(folder: Path) -> Iterator[dict[str, str]]:
+    """Fills a new folder with the programs that fit, and yields the environment variables that make a kernel use them.
+
+    Programs that were added to it are kept afterwards, unless something was raised.
+    """
+    kept = cache.default_cache()
+    if kept.folder is None:
+        yield {"TF_XLA_FLAGS": cache.own_flags("TF_XLA_FLAGS")}
+        return
+    try:
+        folder.mkdir(mode=0o700)
+        for name, content in _fitting(kept):
+            (folder / name).write_bytes(content)
+    except OSError:  # no room: the notebook comes first
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    known = {path.name for path in folder.iterdir()}
+    directory = f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'
+    yield {"TF_XLA_FLAGS": f"{cache.own_flags('TF_XLA_FLAGS')} {directory}"}
+    for path in folder.iterdir():
+        if path.name not in known and FILE_NAME.fullmatch(path.name):
+            kept.put(_key(path.name), {"name": path.name, "content": np.fromfile(path, np.uint8)})
+
+
+def _fitting(kept: cache.Cache) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and content of the programs that this machine compiled with this lock."""
+    for key in kept.keys(_prefix()):
+        if (program := kept.get(key)) is not None:
+            yield program["name"], program["content"]
+
+
+def _key(name: str) -> str:
+    return f"{_prefix()}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def _prefix() -> str:
+    """Of the keys of all programs that fit: TensorFlow's names have neither its version nor the processor in them."""
+    lock = LOCK.read_bytes() if LOCK.is_file() else b""
+    return f"program-{hashlib.sha256(repr((cache.environment(), lock)).encode()).hexdigest()[:32]}-"
