@@ -6,6 +6,8 @@ number of methods (Holm 1979), rejects. They cover initialisation and batch orde
 Out of scope: sentences (`findings`).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -21,7 +23,8 @@ def interval(values, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
     if len(values) < 2:
         return np.nan, np.nan
     if np.ptp(values) < TOLERANCE:
-        return float(values.mean()), float(values.mean())
+        mean = 0.0 if abs(values[0]) < TOLERANCE else float(values.mean())
+        return mean, mean
     low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
     return float(low), float(high)
 
@@ -70,6 +73,11 @@ def compare(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
         method = values[name]
         method = method.fillna(method.iloc[0]) if method.notna().sum() == 1 else method
         differences[name] = (method - values[baseline]).dropna()
+    return judge(differences).rename_axis("method")
+
+
+def judge(differences: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Whether the mean of each of several samples of differences is zero; columns as in `compare`."""
     raw = [p_value(each) for each in differences.values()]
     rows = {
         name: [each.mean(), *interval(each, level), len(each)]
@@ -79,7 +87,7 @@ def compare(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
     table.insert(3, "p", holm(raw))
     sign = np.where(table["low"] > 0, 1, np.where(table["high"] < 0, -1, 0))
     table["verdict"] = np.select([sign > 0, sign < 0], [BETTER, WORSE], NEITHER)
-    return table.assign(**{"raw p": raw}).rename_axis("method")
+    return table.assign(**{"raw p": raw})
 
 
 def gap_closed(mean: float, baseline: float, ceiling: float) -> float:
