@@ -7,6 +7,7 @@ all, 0, 1, ... Out of scope: what the numbers mean.
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -120,10 +121,19 @@ class Reports:
         self.of = cache(lambda name: read(self.folder / name / "results.csv"))  #: a dataset's results, by name
 
     def first(self, most: int = MAX_DATASETS) -> "Reports":
-        """The same, with so many good runs at most: what is shown one by one has no room for more."""
+        """The same, with so many good runs at most, the first cuts: what is shown one by one has no room for more."""
         few = copy.copy(self)
-        few.good = self.good[:most]
+        if len(self.good) > most:
+            few.good = [cuts[0] for cuts in self.cuts.values()][:most]
         return few
+
+    @property
+    def cuts(self) -> dict[str, list[str]]:
+        """The good runs of each dataset: one, or those of its cuts, named `<dataset>-cut1` and so on."""
+        datasets = {}
+        for name in self.good:
+            datasets.setdefault(re.sub(r"-cut\d+$", "", name), []).append(name)
+        return datasets
 
     @property
     def results(self) -> pd.DataFrame:
@@ -150,6 +160,11 @@ class Reports:
     def ablation(self, name: str) -> pd.DataFrame:
         """A dataset's `ablation.csv`: kind, label, seed, accuracy."""
         return pd.read_csv(self.folder / name / "ablation.csv")
+
+    def portfolio(self, name: str) -> pd.DataFrame | None:
+        """A dataset's `portfolio.csv`, if there is one: the candidates, their kinds and weights."""
+        path = self.folder / name / "portfolio.csv"
+        return pd.read_csv(path) if path.is_file() else None
 
     def study(self, name: str, study: str, file: str) -> pd.DataFrame | None:
         """A file of a slow study of a dataset, if that was run and is good."""

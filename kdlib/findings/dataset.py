@@ -19,8 +19,7 @@ EXPLANATIONS = {
     "best epoch selected": "No model selection on held-out data",
     "both": "Both together",
 }  #: the original's own, by the label of their fix
-
-
+MIN_SHARE = 0.1  #: of the total gain, of an explanation that is supported in part
 LOWER_IS_BETTER = "nll", "ece"
 
 
@@ -103,46 +102,54 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     )
 
 
-def credit(results: pd.DataFrame, methods: pd.DataFrame) -> str:
-    """Who earns a student's gain over the baseline: its teachers undistilled, and what the student keeps of it.
-
-    Of each student of the summary whose teacher is a method too; then the same of its control that has one teacher for
-    all domains, if there is one.
-    """
-    table, title = comparison(results, methods), methods["title"]
-    lines = []
+def taught(methods: pd.DataFrame) -> dict[str, str]:
+    """Teachers by student, where both are methods: of the summary's students, and of controls with a pooled teacher."""
+    pairs = {}
     for student in in_summary(methods, "student"):
         pooled = methods.index[(methods["control_of"] == student) & (methods["teacher"] != "")]
-        for name in [student, *pooled]:
-            teacher = methods.loc[name, "teacher"]
-            if {name, teacher} <= set(table.index):
-                gains = table.loc[[teacher, name], "difference"]
-                keeps = ""
-                if table.loc[teacher, "verdict"] == BETTER:
-                    keeps = f": it keeps {percent(gains[name] / gains[teacher])} of the gain"
-                own, its = (difference(*table.loc[each, ["difference", "low", "high"]]) for each in (teacher, name))
-                lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[name]}*: {its}{keeps}.")
+        pairs |= {name: methods.loc[name, "teacher"] for name in (student, *pooled)}
+    return {student: teacher for student, teacher in pairs.items() if teacher in methods.index}
+
+
+def credit(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """Who earns a student's gain over the baseline: its teachers undistilled, and what the student keeps of it."""
+    table, title = comparison(results, methods), methods["title"]
+    lines = []
+    for student, teacher in taught(methods).items():
+        if {student, teacher} <= set(table.index):
+            gains = table.loc[[teacher, student], "difference"]
+            keeps = ""
+            if table.loc[teacher, "verdict"] == BETTER:
+                keeps = f": it keeps {percent(gains[student] / gains[teacher])} of the gain"
+            own, its = (difference(*table.loc[each, ["difference", "low", "high"]]) for each in (teacher, student))
+            lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
     if not lines:
         return ""
     return f"Teachers undistilled and their students, less *{title[baseline(methods)]}*:\n\n" + "\n".join(lines)
 
 
+def selection_losses(results: pd.DataFrame, methods: pd.DataFrame) -> pd.Series:
+    """Mean cross-entropy on the validation split, which trains nothing, of the networks among the summary's methods."""
+    networks = list(in_summary(methods, "baseline", "student"))
+    return select(results, metric="nll", split="valid").groupby("method")["value"].mean()[networks]
+
+
 def advice(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     """Which method to use on this dataset: the network of the lowest cross-entropy on points that train nothing."""
     title, direct = methods["title"], baseline(methods)
-    networks = list(in_summary(methods, "baseline", "student"))
-    loss = select(results, metric="nll", split="valid").groupby("method")["value"].mean()[networks]
-    best = loss.idxmin()
+    losses = selection_losses(results, methods)
+    best = losses.idxmin()
     text = (
         f"**Use *{title[best]}***: of the networks compared it has the lowest cross-entropy on the validation split, "
-        f"{decimal(loss[best])}."
+        f"{decimal(losses[best])}."
     )
     if best == direct:
         return f"{text} No student improves on direct training here."
     accuracy, nll = (comparison(results, methods, metric=metric).loc[best] for metric in ("accuracy", "nll"))
+    points = "the same points, which favours what was chosen on them"
     return (
-        f"{text} On the reported points, against *{title[direct]}*, its accuracy is {describe(accuracy)}, and its "
-        f"cross-entropy is {describe(nll)}."
+        f"{text} On {points if reported(results) == 'valid' else 'the reported points'}, against *{title[direct]}*, "
+        f"its accuracy is {describe(accuracy)}, and its cross-entropy is {describe(nll)}."
     )
 
 
@@ -151,16 +158,16 @@ def sampling_error(accuracy: float, points: int) -> str:
     low, high = statistics.sampling_interval(accuracy, points)
     return (
         f"An accuracy of {decimal(accuracy, 3)} on {points} points has a 95% sampling interval from {decimal(low, 3)} "
-        f"to {decimal(high, 3)} (Wilson), whatever the number of seeds: smaller differences between methods may be "
-        "specific to these points."
+        f"to {decimal(high, 3)} (Wilson), whatever the number of seeds. That is the uncertainty of one accuracy: "
+        "methods answer for the same points, so that a difference between two of them can be much more precise."
     )
 
 
 def explanations(ablation: pd.DataFrame) -> str:
     """Whether the original's explanations hold: does fixing one alone recover the loss? ablation: as in `ablation.csv`.
 
-    Supported: it gains at least half of what fixing every deviation gains. In part: it gains less, with an interval
-    above zero. With several datasets, each seed's mean over them is judged.
+    Supported: its gain has an interval above zero and is at least half of what fixing every deviation gains; in part:
+    at least a tenth of it. With several datasets, each seed's mean over them is judged.
     """
     steps = ablation[ablation["kind"] == "step"]
     mean = steps.groupby("label", sort=False)["accuracy"].mean()
@@ -176,10 +183,11 @@ def explanations(ablation: pd.DataFrame) -> str:
         gain = tried[label] - tried[AS_PUBLISHED]
         low, high = statistics.interval(gain)
         verdict = "not supported"
-        if low > 0:
+        if low > 0 and gain.mean() >= MIN_SHARE * total:
             verdict = "supported" if gain.mean() >= total / 2 else "supported in part"
+        share = f", {percent(gain.mean() / total)} of the total" if total > 0 else ""
         lines.append(
-            f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}, "
+            f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}{share}, "
             f"from {decimal(tried[AS_PUBLISHED].mean())} to {decimal(tried[label].mean())}."
         )
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """What the results of all datasets say: the summary's answer, sentences and tables.
 
 As in `dataset`, which does the same for one dataset, a sentence says what the numbers show, in whichever direction they
-point. Out of scope: figures (`plots`), the explorer, and the slow studies (`studies`).
+point. Out of scope: figures (`plots`), the explorer, the slow studies (`studies`), and means over many
+datasets (`collection`).
 """
 
 from functools import cache, partial
@@ -9,8 +10,9 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
-from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
+from kdlib.evaluation.comparison import BETTER, CONFIDENCE_LEVEL, NEITHER, WORSE, holm
 from kdlib.evaluation.formatting import (
+    counted,
     counted_range,
     difference,
     percent,
@@ -21,6 +23,8 @@ from kdlib.evaluation.formatting import (
 )
 from kdlib.evaluation.results import BAYES, MAX_DATASETS, Reports, means, reported
 from kdlib.findings import dataset as dataset_findings
+
+MAX_DISTANCE = 0.02  #: from a published accuracy, of one that is reproduced
 
 
 def methods(runs: Reports) -> pd.DataFrame:
@@ -49,18 +53,37 @@ def overview(runs: Reports) -> str:
     students = dataset_findings.in_summary(registered, "student")
     rows = {name: [table.loc[name] for table in tables.values() if name in table.index] for name in students}
     best_first = sorted(students, key=lambda name: -np.mean([row["difference"] for row in rows[name]]))
-    won = any(row["verdict"] == BETTER for of in rows.values() for row in of)
-    verdict = "Distillation can beat direct training" if won else "No student is shown to beat direct training"
     seeds = counted_range({int(table["seeds"].max()) for table in tables.values()}, "seed")
     lines = [
-        f"**{verdict}.** Differences in accuracy from direct training (*{baseline(runs)}*), in percentage points, "
-        f"paired over {seeds}:\n"
+        f"{headline(pd.DataFrame([row for of in rows.values() for row in of]))} Differences in accuracy from direct "
+        f"training (*{baseline(runs)}*), in percentage points, paired over {seeds}; on each dataset corrected for its "
+        "number of methods:\n"
     ]
     for name in best_first:
         lines.append(f"- **{students[name]}**: {_over_datasets(rows[name])}. {registered.loc[name, 'description']}")
+    if len(originals(runs)) > 1:
+        lines += [
+            "",
+            "The original's datasets share their noise and labels: verdicts that agree on them are one measurement, "
+            "repeated at several distances of the domains, and not as many replications.",
+        ]
     if ceilings(runs.first()):
         lines += ["", "[The chart](#figure-gaps) shows how far each method is from the best possible accuracy."]
     return "\n".join(lines)
+
+
+def headline(gains: pd.DataFrame) -> str:
+    """Whether any student is better on any dataset, corrected for the number of both (Holm).
+
+    gains: a row for each dataset and student, columns `difference` and `raw p`.
+    """
+    rejected = holm(gains["raw p"]) < 1 - CONFIDENCE_LEVEL
+    better = int((rejected & (gains["difference"] > 0)).sum())
+    verdict = "Distillation can beat direct training" if better else "No student is shown to beat direct training"
+    return (
+        f"**{verdict}**: of {counted(len(gains), 'comparison')} of a student with direct training on a dataset, "
+        f"{better or 'none'} {'is' if better < 2 else 'are'} better after correction for their number (Holm)."
+    )
 
 
 def _over_datasets(rows) -> str:
@@ -91,6 +114,48 @@ def controls(runs: Reports) -> str:
             f"{_range_of_points(rows.to_dict('records'))}."
         )
     return "\n".join(lines)
+
+
+def credit(runs: Reports) -> str:
+    """Who earns the students' gains: their teachers undistilled, and what the students keep; ranges over datasets."""
+    title, tables, lines = methods(runs)["title"], comparisons(runs), []
+    for student, teacher in dataset_findings.taught(methods(runs)).items():
+        pairs = [table.loc[[teacher, student]] for table in tables.values() if {teacher, student} <= set(table.index)]
+        if not pairs:
+            continue
+        own, its = (_range_of_points([pair.loc[name] for pair in pairs]) for name in (teacher, student))
+        kept = [
+            pair.loc[student, "difference"] / pair.loc[teacher, "difference"]
+            for pair in pairs
+            if pair.loc[teacher, "verdict"] == BETTER
+        ]
+        where = " where the teacher is better" if len(kept) < len(pairs) else ""
+        keeps = f": it keeps {value_range(kept, percent)} of the gain{where}" if kept else ""
+        lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
+    return "\n".join([f"Teachers undistilled and their students, less *{baseline(runs)}*:\n", *lines]) if lines else ""
+
+
+def advice(runs: Reports) -> pd.DataFrame:
+    """The method to use on each dataset, by its cross-entropy on the validation split, and how it compares there."""
+    rows = {}
+    for name in runs.good:
+        results, registered = runs.of(name), runs.methods(name)
+        losses = dataset_findings.selection_losses(results, registered)
+        accuracy, nll = (
+            dataset_findings.comparison(results, registered, metric=metric) for metric in ("accuracy", "nll")
+        )
+        rows[name] = advised(losses.idxmin(), accuracy, nll, registered["title"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+
+
+def advised(best: str, accuracy: pd.DataFrame, nll: pd.DataFrame, title: pd.Series) -> dict[str, str]:
+    """A row of `advice`; accuracy, nll: of all methods but the baseline, the difference to it, interval and verdict."""
+    row = {"use": title[best], "accuracy, points": "–", "cross-entropy": "–"}
+    if best in accuracy.index:
+        row["accuracy, points"] = f"{_points(accuracy.loc[best])} {accuracy.loc[best, 'verdict']}"
+        loss = nll.loc[best]
+        row["cross-entropy"] = f"{difference(*loss[['difference', 'low', 'high']])} {loss['verdict']}"
+    return row
 
 
 def budgets(runs: Reports) -> str:
@@ -125,39 +190,63 @@ def left_out(runs: Reports) -> str:
     """Which datasets the figures with a panel for each do not show."""
     if not exceeds_panel_limit(runs):
         return ""
+    shown, datasets = len(runs.first().good), len(runs.cuts)
+    which = f"the first {shown} of {datasets} datasets, by name" if shown < datasets else counted(datasets, "dataset")
+    cut = ", of each its first cut" if datasets < len(runs.good) else ""
     return (
-        f"Figures with a panel per dataset, here and below, show the first {MAX_DATASETS} of {len(runs.good)} "
-        "datasets, by name; sentences and tables cover all. The other panels are in the datasets' own reports."
+        f"Figures with a panel per dataset, here and below, show {which}{cut}; sentences and tables cover all. The "
+        "other panels are in the datasets' own reports."
     )
 
 
-def spread(runs: Reports) -> pd.DataFrame:
-    """Each dataset's difference to the baseline by method, in percentage points: label, dataset, value, verdict."""
-    rows = [
-        (title, name, 100 * table.loc[method, "difference"], table.loc[method, "verdict"])
-        for name, table in comparisons(runs).items()
-        for method, title in titles(runs).items()
-        if method in table.index
-    ]
-    return pd.DataFrame(rows, columns=["label", "dataset", "value", "verdict"])
-
-
 def results_table(runs: Reports) -> pd.DataFrame:
-    """The original's accuracies and ours, on the validation points: mean and sd of FFNN and KD, a row per dataset."""
+    """A row per dataset: mean accuracy of each method by title, the `reproduction`, and why a run failed if one did."""
+    failed = {
+        name: f"{manifest['status']}: {manifest['reason']}"
+        for name, manifest in runs.manifests.items()
+        if name not in runs.good
+    }
+    table = pd.DataFrame(index=pd.Index(list(runs.manifests), name="dataset"))
+    if runs.good:
+        means = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
+        table = table.join([pd.DataFrame(means).rename(index=runs.titles).T, reproduction(runs)])
+    return table.assign(run=pd.Series(failed)) if failed else table
+
+
+def reproduction(runs: Reports) -> pd.DataFrame:
+    """The original's accuracies and ours, on the validation points: mean and sd of FFNN and KD.
+
+    A row for each of the original's datasets; none of any other.
+    """
     rows = {}
-    for name, manifest in runs.manifests.items():
-        if name not in runs.good:
-            rows[name] = {"run": f"{manifest['status']}: {manifest['reason']}"}
-            continue
-        published = runs.facts(name)["published"] or {}
-        ours, rows[name] = means(runs.of(name), split="valid"), {}
+    for name in originals(runs):
+        published, ours, rows[name] = runs.facts(name)["published"], means(runs.of(name), split="valid"), {}
         for title, method in _replicas(runs.methods(name)).items():
-            rows[name][f"{title}, original"] = _pair(published.get(title))
-            rows[name][f"{title}, ours"] = _pair(ours.get(method))
-            both = title in published and method in ours
-            rows[name][f"{title}, difference"] = signed(ours[method][0] - published[title][0]) if both else "–"
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-    return table[[*(column for column in table.columns if column != "run"), *(["run"] if "run" in table else [])]]
+            rows[name] |= {
+                f"{title}, original": plus_minus(*published[title]),
+                f"{title}, ours": plus_minus(*ours[method]),
+                f"{title}, difference": signed(ours[method][0] - published[title][0]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+
+
+def replica_limits(runs: Reports) -> str:
+    """How far the original's student, rebuilt, is from the published accuracies."""
+    distances = []
+    for name in originals(runs):
+        replica = _replicas(runs.methods(name)).get("KD")
+        published, _ = runs.facts(name)["published"]["KD"]
+        if replica:
+            distances.append(means(runs.of(name), split="valid")[replica][0] - published)
+    if not distances:
+        return ""
+    far = max(map(abs, distances)) > MAX_DISTANCE
+    return (
+        f"The rebuilt student differs from the published one by {value_range(distances, signed)}"
+        f"{': it does not reproduce how the published accuracy changes with the distance of the domains' * far}. Its "
+        "number of epochs, a twelfth of the other methods', is a guess. What follows is shown of the rebuilt student, "
+        "and of the original's only as far as the two are alike."
+    )
 
 
 def _replicas(registered: pd.DataFrame) -> dict[str, str]:
@@ -174,13 +263,14 @@ def originals(runs: Reports) -> list[str]:
 def accuracy_table(runs: Reports) -> pd.DataFrame:
     """Mean accuracy of every method (rows) on each dataset's reported split (columns).
 
-    Of many datasets, datasets are rows, and columns are the summary's methods and Bayes.
+    Of many datasets, datasets are rows, means over their cuts, and columns are the summary's methods and Bayes.
     """
     columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
     table = pd.DataFrame(columns)
     if exceeds_panel_limit(runs):
         shown = [name for name in (*titles(runs), BAYES) if name in table.index]
-        return table.loc[shown].rename(index=runs.titles).T.rename_axis("dataset")
+        of_cuts = {name: table.loc[shown, cuts].mean(axis=1) for name, cuts in runs.cuts.items()}
+        return pd.DataFrame(of_cuts).rename(index=runs.titles).T.rename_axis("dataset")
     return table.rename(index=runs.titles).rename_axis("method")
 
 
@@ -221,20 +311,6 @@ def verdicts(runs: Reports) -> pd.DataFrame:
     return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
 
 
-def counts(runs: Reports) -> pd.DataFrame:
-    """`verdicts` over all datasets: of every method (rows) how many there are of each, and the differences."""
-    rows = {}
-    tables = pd.concat(comparisons(runs), names=["dataset", "method"])
-    for name, of in tables.groupby(level="method", sort=False):
-        points = 100 * of["difference"]
-        rows[runs.titles[name]] = {
-            **{f"{verdict} on": int((of["verdict"] == verdict).sum()) for verdict in (BETTER, NEITHER, WORSE)},
-            "median": points.median(), "minimum": points.min(), "maximum": points.max(),
-            "gap closed, median": of["gap closed"].median(),
-        }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-
-
 def ceilings(runs: Reports) -> dict[str, float]:
     """The accuracy that no method can exceed, of each dataset where it is known."""
     return {name: scores[BAYES][0] for name, scores in accuracies(runs).items() if BAYES in scores}
@@ -264,7 +340,3 @@ def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
 def _points(row) -> str:
     """A row of a `comparison`: its difference and interval in percentage points."""
     return difference(*(100 * row[key] for key in ("difference", "low", "high")), digits=2)
-
-
-def _pair(pair) -> str:
-    return "–" if pair is None else plus_minus(*pair)

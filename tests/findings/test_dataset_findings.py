@@ -78,6 +78,8 @@ def test_an_explanation_is_supported_only_if_fixing_it_alone_gains():
     *_, order, selection, _ = dataset_findings.explanations(ablation(mixed=-0.05, selected=0.02)).split("\n")
     assert "**not supported**, −0.05" in order
     assert "**supported in part**, +0.02" in selection
+    *_, selection, _ = dataset_findings.explanations(ablation(selected=0.01)).split("\n")
+    assert "**not supported**, +0.01" in selection and "], 9% of the total, from" in selection
 
 
 def test_the_largest_step_is_named():
@@ -128,7 +130,37 @@ def test_without_controls_there_is_nothing_to_say():
 
 
 def test_the_sampling_error_of_300_points_is_wilsons():
-    assert "from 0.957 to 0.991 (Wilson)" in dataset_findings.sampling_error(0.98, 300)
+    text = dataset_findings.sampling_error(0.98, 300)
+    assert (
+        "from 0.957 to 0.991 (Wilson)" in text and "a difference between two of them can be much more precise" in text
+    )
+
+
+def with_losses(splits=("valid", "test"), **losses):
+    frame = tidy(accuracies(), splits=splits)
+    return pd.concat([frame, tidy(dict.fromkeys(accuracies(), 0.2) | losses, splits=splits, metric="nll")])
+
+
+def test_advice_is_the_network_of_the_lowest_cross_entropy_on_points_that_train_nothing():
+    text = dataset_findings.advice(with_losses(kd_kernel_teachers=0.1), METHODS)
+    assert text.startswith(
+        "**Use *KD, kernel teachers***: of the networks compared it has the lowest cross-entropy on "
+    )
+    assert "0.1000. On the reported points, against *FFNN*, its accuracy is **better**, +0.0100 [" in text
+    assert ", and its cross-entropy is **better**, −0.1000 [" in text
+    assert "No student improves on direct" in dataset_findings.advice(with_losses(ffnn=0.1), METHODS)
+    same = dataset_findings.advice(with_losses(splits=("valid",), kd_routed=0.1), METHODS)
+    assert "On the same points, which favours what was chosen on them, against *FFNN*, its accuracy is **no sig" in same
+
+
+def test_credit_goes_to_the_teachers_and_to_what_the_student_keeps():
+    reached = {"kernel_mixture": 0.99, "kd_kernel_teachers": 0.985, "kernel_direct": 0.98, "kd_kernel_direct": 0.97}
+    frame = tidy(accuracies(**reached))
+    first, _, single, pooled = dataset_findings.credit(frame, methods(*frame.method.unique())).split("\n")
+    assert first == "Teachers undistilled and their students, less *FFNN*:"
+    assert single.startswith("- *Kernel teachers*: +0.0100 [") and single.endswith("]: it keeps 50% of the gain.")
+    assert "; its student, *KD, pooled machine*: −0.0100 [" in pooled and "keeps" not in pooled
+    assert dataset_findings.credit(tidy(accuracies()), METHODS) == ""
 
 
 def test_noise_has_mean_zero():
