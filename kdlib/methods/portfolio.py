@@ -26,7 +26,6 @@ from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import distil_on_queries, noisy_copies
 from kdlib.methods.targets import log_softmax, soften
 from kdlib.methods.teachers import GATE, POOLED, Mixture, SklearnTeacher, Teacher, fit_teacher
-from kdlib.methods.tuning import tuned_student
 from kdlib.training.batches import Shuffled, Together
 from kdlib.training.networks import Architecture, initial_weights, predict
 from kdlib.training.plan import TrainingPlan
@@ -270,8 +269,7 @@ def kd_portfolio(problem: Problem) -> Student:
     """Taught by the portfolio: the mixture of many kinds of teachers that is most likely out of fold."""
     teacher = problem.once(Portfolio)
     copies = int(np.clip(QUERIES // len(problem.pool), *COPIES))
-    student = distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
-    return tuned_student(problem, student)
+    return distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
 
 
 @method("Portfolio, undistilled", role="teacher", section="portfolio")

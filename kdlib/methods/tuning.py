@@ -1,4 +1,4 @@
-"""Direct training at its best, and the same choices for students.
+"""Direct training at its best.
 
 A network that trains for a fixed number of epochs without regularisation overfits noisy data, and anything smoother
 beats it. Here a small grid is searched: the training points alone or with noisy copies, weight decay, label smoothing
@@ -6,7 +6,8 @@ and the number of epochs, each with a learning rate that falls to zero. What is 
 the selection split, which is never reported, averaged over a few seeds. All settings of one length are one population.
 
 Out of scope: the best epoch of a single seed. With a falling rate it is no better than a shorter training where data
-are noisy, and worse where they are not: selection then takes an epoch whose rate is still high.
+are noisy, and worse where they are not: selection then takes an epoch whose rate is still high. Students of soft
+targets do not need the grid either: chosen on few points, theirs is no better than the full training.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,6 @@ class Choice:
 
 
 GRID = [Choice(*each) for each in product(LENGTHS, DECAYS, COPIED, SMOOTHINGS)]
-STUDENT_GRID = [Choice(*each) for each in product(LENGTHS, DECAYS)]
 
 
 def shorten(epochs: int, length: float) -> int:
@@ -100,21 +100,10 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
     return int(losses.argmin()), updates
 
 
-def tuned(problem: Problem, student: Student, grid: Sequence[Choice], plans: Sequence[TrainingPlan]) -> Student:
-    """A student whose plan is chosen among those of a grid; `choice` says which, and the search adds to its costs."""
-    number, updates = choose(problem, plans)
-    costs = student.teacher_updates + -(-updates // len(problem.seeds))
-    choice = grid[number].describe(problem.settings.epochs)
-    return replace(student, plan=plans[number], teacher_updates=costs, choice=choice)
-
-
-def tuned_student(problem: Problem, student: Student) -> Student:
-    """A student with the number of epochs and the weight decay that suit it."""
-    return tuned(problem, student, STUDENT_GRID, [vary(student.plan, choice) for choice in STUDENT_GRID])
-
-
 @method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
 def ffnn_tuned(problem: Problem) -> Student:
     """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
     plans = [direct_plan(problem, choice) for choice in GRID]
-    return tuned(problem, Student(plans[0]), GRID, plans)
+    number, updates = choose(problem, plans)
+    choice = GRID[number].describe(problem.settings.epochs)
+    return Student(plans[number], -(-updates // len(problem.seeds)), choice=choice)
