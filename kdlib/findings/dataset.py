@@ -19,7 +19,7 @@ EXPLANATIONS = {
     "best epoch selected": "No model selection on held-out data",
     "both": "Both together",
 }  #: the original's own, by the label of their fix
-MIN_SHARE = 0.1  #: of the total gain, of an explanation that is supported in part
+MIN_SHARE, MIN_PART = 0.5, 0.1  #: of the total gain: of an explanation that is supported, supported in part
 LOWER_IS_BETTER = "nll", "ece"
 
 
@@ -183,8 +183,8 @@ def explanations(ablation: pd.DataFrame) -> str:
         gain = tried[label] - tried[AS_PUBLISHED]
         low, high = statistics.interval(gain)
         verdict = "not supported"
-        if low > 0 and gain.mean() >= MIN_SHARE * total:
-            verdict = "supported" if gain.mean() >= total / 2 else "supported in part"
+        if low > 0 and gain.mean() >= MIN_PART * total:
+            verdict = "supported" if gain.mean() >= MIN_SHARE * total else "supported in part"
         share = f", {percent(gain.mean() / total)} of the total" if total > 0 else ""
         lines.append(
             f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}{share}, "
