@@ -9,6 +9,7 @@ more, such as a problem, names it as its `content`.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Protocol, Self
 
@@ -56,7 +57,8 @@ class SklearnTeacher:
             return np.log(p)[None]
 
     def refit(self, x, y, classes):
-        return SklearnTeacher(self.estimator if self.fitted is None else self.fitted).fit(x, y, classes)
+        other = copy(self) if self.fitted is None else SklearnTeacher(self.fitted)  # of one class nothing was chosen
+        return other.fit(x, y, classes)
 
 
 class LazyTeacher:

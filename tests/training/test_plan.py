@@ -74,7 +74,7 @@ def test_a_lone_plan_is_its_own_stack():
     [
         {"loss": losses.original},
         {"batches": Shuffled(ROWS, 10, 6, 4, (0, 1))},
-        {"keep_best": "accuracy"},
+        {"keep_best": True},
         {"checkpoints": (1,)},
     ],
     ids=lambda change: next(iter(change)),
