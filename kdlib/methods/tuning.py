@@ -41,8 +41,9 @@ class Choice:
 
     def describe(self, epochs: int) -> str:
         """In words; epochs: of a training of length 1."""
+        epochs = shorten(epochs, self.length)
         return ", ".join([
-            f"{shorten(epochs, self.length)} epochs",
+            f"{epochs} epoch{'s' if epochs > 1 else ''}",
             f"weight decay {self.decay:g}" if self.decay else "no weight decay",
             *(["noisy copies"] if self.copied else []),
             *([f"label smoothing {self.smoothing:g}"] if self.smoothing else []),
