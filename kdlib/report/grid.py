@@ -130,8 +130,8 @@ def _read_yaml(path) -> dict:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or error
-        said = "lists too deep" if isinstance(error, RecursionError) else " ".join(str(reason).split())
-        raise RequestError(f"{path.name}: {where}{said}") from None
+        message = "lists too deep" if isinstance(error, RecursionError) else " ".join(str(reason).split())
+        raise RequestError(f"{path.name}: {where}{message}") from None
     if not isinstance(content, dict):
         got = "nothing" if content is None else f"a {type(content).__name__}"
         raise RequestError(f"{path.name}: expected settings with values, as temperature: [1, 4], got {got}")

@@ -1,4 +1,4 @@
-"""The committed reference: what a report of this repository gave, and whether a report made anew agrees with it.
+"""The committed reference: the results of one report, and whether another agrees with them.
 
 On the same processor, versions, lock and threads the results must be the same to the last bit. Elsewhere rounding
 differs, and training amplifies it until each network is another one of the same kind; then every metric's mean over
