@@ -56,7 +56,7 @@ class Experiment:
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
         self.ablation: pd.DataFrame | None = None
         self.candidates: pd.DataFrame | None = None
-        self._bins: dict[str, list[np.ndarray]] = {}
+        self._bins: dict[str, tuple[np.ndarray, ...]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
             "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
@@ -82,7 +82,7 @@ class Experiment:
             scores = results.score(split, trained.log_probabilities, trained.target)
             self._scores.append(results.frame(self.dataset.name, name, split_name, scores))
             if split_name == self.problem.reported:
-                self._bins[name] = [values.mean(axis=0) for values in scores.reliability()]
+                self._bins[name] = scores.reliability()
         if not method.uses_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
         return trained
@@ -178,17 +178,19 @@ class Experiment:
         return f"{points} fresh points" if split == "fresh" else f"the {points} {split} points"
 
     def reliability(self) -> pd.DataFrame:
-        """Confidence, accuracy and share (`count`) of each bin on the reported split, means over seeds.
+        """Confidence, accuracy and share (`count`) of each bin on the reported split, of all seeds' answers together.
 
         Of the baseline and the students in the summary.
         """
-        frames = [
-            pd.DataFrame(dict(zip(("confidence", "accuracy", "count"), self._bins[name], strict=True))).assign(
-                method=name
-            )
-            for name in self.ran(Role.BASELINE, Role.STUDENT, in_summary=True)
-            if name in self._bins
-        ]
+        frames = []
+        for name in self.ran(Role.BASELINE, Role.STUDENT, in_summary=True):
+            if name in self._bins:
+                confidence, accuracy, share = self._bins[name]  # (seed, bin)
+                every = share.sum(axis=0)
+                weight = share / np.where(every > 0, every, 1)  # of a seed in a bin; it may have no answer there
+                means = [(weight * values).sum(axis=0) for values in (confidence, accuracy)]
+                columns = zip(("confidence", "accuracy", "count"), (*means, share.mean(axis=0)), strict=True)
+                frames.append(pd.DataFrame(dict(columns)).assign(method=name))
         return pd.concat(frames, ignore_index=True)
 
     def calibration(self) -> pd.DataFrame:

@@ -93,13 +93,13 @@ class Search:
 
     @cached_property
     def methods(self) -> dict[str, Student]:
-        """The baseline and the summary's students, as defined; a method with a schedule of its own is not searched."""
+        """The baselines and the summary's students, as defined; not those with a schedule or a search of their own."""
         compared = [m for m in METHODS.values() if m.role in (Role.BASELINE, Role.STUDENT) and m.in_summary]
         students = {m.name: m.define(self.problem) for m in compared if not m.unfit(self.problem)}
-        return {name: student for name, student in students.items() if self._has_default_rates(student.plan)}
+        return {name: student for name, student in students.items() if not student.choice and self._is_default(student)}
 
-    def _has_default_rates(self, plan: TrainingPlan) -> bool:
-        return np.array_equal(plan.rates, self.default.rates(plan.batches.updates))
+    def _is_default(self, student: Student) -> bool:
+        return np.array_equal(student.plan.rates, self.default.rates(student.plan.batches.updates))
 
     def run(self, name: str) -> Setting:
         """Searches one method, and scores its chosen setting and the default; returns the chosen one."""

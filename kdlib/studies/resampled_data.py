@@ -18,7 +18,7 @@ import pandas as pd
 from kdlib.data import Split
 from kdlib.evaluation import comparison, results
 from kdlib.evaluation.formatting import difference, percent
-from kdlib.methods import METHODS, Method, Problem, Role, Student
+from kdlib.methods import METHODS, Method, Problem, Role, Student, Trained
 from kdlib.training.plan import stack
 
 SEED = 4_711  #: of the draws
@@ -59,9 +59,18 @@ def run(problem: Problem) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _trained(problem: Problem, students: list[Student]):
-    """Students of one method, each on its own training set, trained as one population."""
-    return students[0].trained(problem, problem.run(stack([student.plan for student in students])))
+def _trained(problem: Problem, students: list[Student]) -> Trained:
+    """Students of one method, each on its own training set; those of the same length are one population."""
+    lengths = np.array([student.plan.batches.updates for student in students])  # may be chosen, hence differ
+    groups = [[students[i] for i in np.flatnonzero(lengths == length)] for length in np.unique(lengths)]
+    trained = [group[0].trained(problem, problem.run(stack([each.plan for each in group]))) for group in groups]
+    of_members = np.repeat(lengths, [student.plan.members for student in students])
+    place = np.argsort(np.argsort(of_members, kind="stable"))  # of each member among those of all groups
+
+    def log_probabilities(x, d=None):
+        return np.concatenate([each.log_probabilities(x, d) for each in trained])[place]
+
+    return Trained(log_probabilities)
 
 
 def _scores(problem: Problem, name: str, trained, training: str) -> pd.DataFrame:
