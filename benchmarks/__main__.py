@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "t
 
 
 def main(arguments=None) -> None:
+    os.environ["KDLIB_CACHE"] = ""  # what was computed before would be quick
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or page (default: all)")
     parser.add_argument("--out", type=Path, default=page.HERE, metavar="FOLDER", help="for results/ and README.md")

@@ -95,6 +95,8 @@ def explorer(scenes: dict) -> None:
 def progress(output: str = ""):
     """A function (task, epoch, epochs) that a `Problem` calls as a training goes on: it moves a bar with the time left.
 
+    Of what is `reused`, there is no bar.
+
     With an `output` folder, a report runs the notebook: then no bar is drawn, and the report is told, four times a
     second, by an update of a display that does not exist, which JupyterLab ignores and no notebook stores.
     """
@@ -102,14 +104,16 @@ def progress(output: str = ""):
 
     bars, last_update = {}, -UPDATE_SECONDS
 
-    def tell_report(task: str, epoch: int, epochs: int) -> None:
+    def tell_report(task: str, epoch: int, epochs: int, reused: bool = False) -> None:
         nonlocal last_update
         if epoch == epochs or time.monotonic() > last_update + UPDATE_SECONDS:
             last_update = time.monotonic()
-            data = {PROGRESS_MIME: {"task": task, "epoch": epoch, "epochs": epochs}}
+            data = {PROGRESS_MIME: {"task": task, "epoch": epoch, "epochs": epochs, "reused": reused}}
             publish_display_data(data, transient={"display_id": PROGRESS_MIME}, update=True)
 
-    def move_bar(task: str, epoch: int, epochs: int) -> None:
+    def move_bar(task: str, epoch: int, epochs: int, reused: bool = False) -> None:
+        if reused:
+            return
         if task not in bars:
             bars[task] = tqdm(total=epochs, desc=task, unit="epoch", leave=False)
         bars[task].update(epoch - bars[task].n)

@@ -28,8 +28,9 @@ FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
 
 
 class Problem:
-    """A dataset with a run's settings; `progress(task, epoch, epochs)` hears of every epoch.
+    """A dataset with a run's settings.
 
+    progress: called with task, epoch and epochs after every epoch; once, with `reused=True`, for what the cache has.
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
     cache: of what has been trained before, the one that the environment names unless another is given.
@@ -43,7 +44,8 @@ class Problem:
         fraction: float = 1.0,
         cache: Cache | None = None,
     ):
-        self.dataset, self.settings, self.progress, self.fraction = dataset, settings, progress, fraction
+        self.dataset, self.settings, self.fraction = dataset, settings, fraction
+        self.progress = progress or (lambda *_, **__: None)
         self.cache = cache or default_cache()
         whole, self.select, self.report = dataset.roles()
         if settings.batch_size > len(whole):
@@ -180,19 +182,20 @@ class Problem:
         return self._fits[plan]
 
     def _fit(self, plan: TrainingPlan) -> loop.Fit:
-        key = self.cache.key(loop.run, replace(plan, task=""), threads())
+        epochs, key = plan.batches.epochs, self.cache.key(loop.run, replace(plan, task=""), threads())
         if (kept := self.cache.get(key)) is not None:
+            self.progress(plan.task, epochs, epochs, reused=True)
             return loop.Fit(**kept)
-        progress = self.progress
-        fit = loop.run(plan, progress and (lambda epoch: progress(plan.task, epoch, plan.batches.epochs)))
+        fit = loop.run(plan, lambda epoch: self.progress(plan.task, epoch, epochs))
         self.cache.put(key, vars(fit))
         return fit
 
     def answers(self, teacher, x: np.ndarray) -> np.ndarray:
         """Log-probabilities (member, n, classes) that a teacher gives for points (n, features), each computed once."""
         key = self.cache.key(type(teacher).log_probabilities, teacher, x, threads())
-        answers = self.cache.get(key)
-        if answers is None:
-            answers = teacher.log_probabilities(x)
-            self.cache.put(key, answers)
+        if (answers := self.cache.get(key)) is not None:
+            self.progress("answers of teachers", 1, 1, reused=True)
+            return answers
+        answers = teacher.log_probabilities(x)
+        self.cache.put(key, answers)
         return answers

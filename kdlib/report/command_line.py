@@ -78,7 +78,7 @@ def _add_report_options(parser, out: str) -> None:
             help=f"{comments.get(field.name, '')} ({default})".replace("%", "%%"),
         )
     add("--draft", action="store_true", help="mark every page as a draft")
-    add("--force", action="store_true", help="run everything, due or not")
+    add("--force", action="store_true", help="run everything, due or not, and reuse no training")
     add("--jobs", type=_parse_value, metavar="N", help="notebooks that run at once (as many as there are cores)")
     where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
     add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)

@@ -115,7 +115,8 @@ class ReportRunner:
         expected = {run.title: run.expected_seconds(self.request.out) for run in runs}
         runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))
         by_title = {run.title: run for run in runs}
-        jobs = [run.job(self.request.timeout, self._origin(run), self._links(run)) for run in runs]
+        timeout, reuse = self.request.timeout, not self.request.force
+        jobs = [run.job(timeout, self._origin(run), self._links(run), reuse) for run in runs]
         with self.display.running(expected):
             for job, outcome in queue.run_jobs(self.pool, jobs, self.display.update):
                 self._publish(by_title[job.name], outcome)

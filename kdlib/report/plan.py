@@ -43,10 +43,10 @@ class Run:
     input_parameters: dict  #: parameters that say where the inputs are
     unreadable: str = ""  #: why its data cannot be read
 
-    def job(self, timeout: float | None, record: dict, links: dict | None) -> Job:
+    def job(self, timeout: float | None, record: dict, links: dict | None, reuse: bool) -> Job:
         """The run as a job for a worker."""
-        parameters = self.input_parameters | self.parameters
-        return Job(self.title, self.template, parameters, self.inputs, timeout, self.hashes["code"], record, links)
+        parameters, code = self.input_parameters | self.parameters, self.hashes["code"]
+        return Job(self.title, self.template, parameters, self.inputs, timeout, code, record, links, reuse)
 
     def reasons_due(self, out: Path, force: bool) -> list[str]:
         """Why it is due; empty if it is not."""

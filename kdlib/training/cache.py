@@ -64,6 +64,10 @@ class Cache:
         """
         return None if self.folder is None else digest(function, *arguments)
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys of all entries whose key begins with a prefix."""
+        return [] if self.folder is None else sorted(path.name for path in self.folder.glob(f"{prefix}*"))
+
     def get(self, key: str | None):
         """What is kept under a key, with lists for tuples; None if there is nothing."""
         if key is None or not self._is_private():
@@ -111,7 +115,7 @@ class Cache:
     def _evict(self) -> None:
         """Removes entries that have not been used for longest, as far as the limit demands, and stale partial files."""
         found, now = [], time.time()
-        for path in self.folder.rglob("*"):
+        for path in self.folder.iterdir():
             with suppress(OSError):  # another process has removed it
                 status = path.lstat()
                 if path.name.startswith(PARTIAL) and now - status.st_mtime > MAX_SECONDS:
@@ -224,12 +228,14 @@ def environment() -> tuple:
     for package in VERSIONS:
         with suppress(metadata.PackageNotFoundError):
             versions.append((package, metadata.version(package)))
-    flags = [(name, _without_cache(value)) for name, value in sorted(os.environ.items()) if FLAGS.match(name)]
+    flags = [(name, own_flags(name)) for name in sorted(os.environ) if FLAGS.match(name)]
     return platform.python_version(), tuple(versions), tuple(filter(all, flags)), processor()
 
 
-def _without_cache(flags: str) -> str:
-    return " ".join(flag for flag in flags.split() if not flag.startswith("--tf_xla_persistent_cache"))
+def own_flags(name: str) -> str:
+    """A variable's flags but for those that say where TensorFlow keeps compiled programs."""
+    flags = re.sub(r'--tf_xla_persistent_cache_\w+=("[^"]*"|\S*)', "", os.environ.get(name, ""))
+    return " ".join(flags.split())
 
 
 def processor() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ class CellTimer:
     def __init__(self, name, start, report):
         self.name, self.start, self.report = name, start, report
         self.starts, self.headings = [], []
+        self.trainings = {"trained": {}, "reused": {}}  #: how many of each task are done
 
     def callback(self, nb):
         """What papermill calls at the start of each cell of `nb`."""
@@ -32,8 +33,13 @@ class CellTimer:
         return on_cell_start
 
     def on_training(self, event: dict):
-        """Reports a training's progress: task, epoch, epochs."""
-        self.report({"name": self.name} | event)
+        """Counts a training that is done, and reports the progress of one that is not reused: task, epoch, epochs."""
+        task, epoch, epochs = (event[name] for name in ("task", "epoch", "epochs"))
+        if epoch == epochs:
+            done = self.trainings["reused" if event["reused"] else "trained"]
+            done[task] = done.get(task, 0) + 1
+        if not event["reused"]:
+            self.report({"name": self.name, "task": task, "epoch": epoch, "epochs": epochs})
 
     def describe(self, index: int = -1) -> str:
         """The cell that began last, or the one at `index`: `cell 6 (Direct training)`."""

@@ -17,6 +17,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from kdlib.display import PROGRESS_MIME
+from kdlib.report.execution.programs import kept_programs
 
 ENGINE = "kdlib"  #: the engine's name in papermill
 ONE_THREAD = dict.fromkeys(
@@ -71,12 +72,14 @@ class LocalNotebookClient(PapermillNotebookClient):
 
     private: a folder for sockets and the kernel's standard error; ending: a dict that gets `alive`, whether the kernel
     still ran after the last cell, and `exit`, its exit status; wanted: asked every second, and once it says no the
-    kernel is killed; deadline: of `time.monotonic()`; on_training: called with task, epoch and epochs.
+    kernel is killed; reuse: whether the caches are used; deadline: of `time.monotonic()`; on_training: called with each
+    event of a training.
     """
 
-    def __init__(self, nb_man, *, private, ending, wanted, deadline=None, on_training=None, **kwargs):
+    def __init__(self, nb_man, *, private, ending, wanted, reuse=True, deadline=None, on_training=None, **kwargs):
         super().__init__(nb_man, kernel_manager_class=LocalKernelManager, **kwargs)
         self._private, self._ending, self._wanted, self._on_training = private, ending, wanted, on_training
+        self._reuse = reuse
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
         self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel does not react to a request
         if deadline is not None:
@@ -88,8 +91,11 @@ class LocalNotebookClient(PapermillNotebookClient):
         return manager
 
     def execute(self):
-        with (self._private / "stderr").open("wb") as stderr:  # the process's own, not that of its cells
-            return super().execute(env=kernel_environment(self._private), stderr=stderr)
+        with (
+            kept_programs(self._private / "programs", self._reuse) as caches,
+            (self._private / "stderr").open("wb") as stderr,  # the process's own, not that of its cells
+        ):
+            return super().execute(env=kernel_environment(self._private) | caches, stderr=stderr)
 
     def process_message(self, msg, cell, cell_index):
         if self._on_training and (event := msg["content"].get("data", {}).get(PROGRESS_MIME)):
@@ -130,5 +136,5 @@ class LocalEngine(NBClientEngine):
             asyncio.set_event_loop(None)
 
 
-CLIENT_ARGUMENTS = {"private", "deadline", "ending", "wanted", "resources", "on_cell_start", "on_training"}
+CLIENT_ARGUMENTS = {"private", "deadline", "ending", "wanted", "reuse", "resources", "on_cell_start", "on_training"}
 papermill_engines.register(ENGINE, LocalEngine)

@@ -19,19 +19,18 @@ from kdlib.training import cache
 
 LOCK = manifest.PACKAGE.parent / "requirements.txt"
 FILE_NAME = re.compile(r"xla_compile_cache__\w+\.pb")
-NOISE = re.compile(r"cpu_aot_loader|XlaSerializedCacheEntry")
-"""What TensorFlow prints on standard error for each program that it reads, though it is the same processor's."""
 
 
 @contextmanager
-def kept_programs(folder: Path) -> Iterator[dict[str, str]]:
+def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
     """Fills a new folder with the programs that fit, and yields the environment variables that make a kernel use them.
 
-    Programs that were added to it are kept afterwards, unless something was raised.
+    Programs that were added to it are kept afterwards, unless something was raised. If nothing is to be reused, the
+    variables say so, for trainings too.
     """
-    kept = cache.default_cache()
-    if kept.folder is None:
-        yield {"TF_XLA_FLAGS": cache.own_flags("TF_XLA_FLAGS")}
+    kept, flags = cache.default_cache(), cache.own_flags("TF_XLA_FLAGS")
+    if not reuse or kept.folder is None:
+        yield {"KDLIB_CACHE": "", "TF_XLA_FLAGS": flags}
         return
     try:
         folder.mkdir(mode=0o700)
@@ -42,7 +41,7 @@ def kept_programs(folder: Path) -> Iterator[dict[str, str]]:
         folder.mkdir(mode=0o700)
     known = {path.name for path in folder.iterdir()}
     directory = f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'
-    yield {"TF_XLA_FLAGS": f"{cache.own_flags('TF_XLA_FLAGS')} {directory}"}
+    yield {"TF_XLA_FLAGS": f"{flags} {directory}"}
     for path in folder.iterdir():
         if path.name not in known and FILE_NAME.fullmatch(path.name):
             kept.put(_key(path.name), {"name": path.name, "content": np.fromfile(path, np.uint8)})

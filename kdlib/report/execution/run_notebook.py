@@ -19,6 +19,8 @@ from kdlib.report.execution import checksums, temp_folder
 from kdlib.report.execution.cell_timer import CellTimer
 
 FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
+#: lines of a kernel's standard error that tell nothing: TensorFlow has two for each compiled program that it reads
+NOISE = re.compile(r"\[IPKernelApp\]|^I\d{4} |absl::Init|cpu_aot_loader|XlaSerializedCacheEntry")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Job:
     code: dict[str, str] = field(default_factory=dict)  #: digests of the files of kdlib that it depends on
     record: dict = field(default_factory=dict)  #: what the manifest holds beside the outcome
     links: dict | None = None  #: of its page; None: no page is rendered
+    reuse: bool = True  #: what was trained or compiled before
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,13 @@ class Outcome:
     notebook: bytes | None = None  #: as far as it ran
     files: dict[str, bytes] = field(default_factory=dict)  #: the results, only if ok
     cells: list[dict] = field(default_factory=list)  #: heading and seconds of each cell that began
+    trainings: dict = field(default_factory=dict)  #: how many of each task were `trained`, and how many `reused`
     environment: dict = field(default_factory=dict)  #: versions, processor and threads of where it ran
     page: str | None = None  #: rendered where the notebook ran, only if ok and wanted
 
     def record(self, origin: dict) -> dict:
         """The manifest's content; `origin` is what was known before the run."""
-        names = "status", "reason", "started", "seconds", "environment", "cells"
+        names = "status", "reason", "started", "seconds", "environment", "cells", "trainings"
         return origin | {name: getattr(self, name) for name in names}
 
 
@@ -85,7 +89,8 @@ def execute(
             outcome |= {"status": error.status, "reason": _one_line(str(error))}
         if "nb" in notebook:
             outcome["notebook"] = _normalized(notebook["nb"], private)
-    ended = Outcome(**outcome, seconds=round(time.monotonic() - start, 3), cells=timer.cell_seconds())
+    seconds = round(time.monotonic() - start, 3)
+    ended = Outcome(**outcome, seconds=seconds, cells=timer.cell_seconds(), trainings=timer.trainings)
     return ended if job.links is None or ended.status != "ok" else _add_page(ended, job)
 
 
@@ -132,6 +137,7 @@ def _run(job, folder, timer, holder, wanted) -> dict[str, bytes]:
             deadline=None if job.timeout is None else timer.start + job.timeout,
             ending=ending,
             wanted=wanted,
+            reuse=job.reuse,
             on_cell_start=timer.callback(nb),
             on_training=timer.on_training,
         )
@@ -203,7 +209,7 @@ def _stderr_tail(folder) -> str:
     """The last line of the kernel's own standard error, such as a fatal error of Python's; empty if it has none."""
     path = folder / "k" / "stderr"
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    lines = [line.strip() for line in lines if not re.search(r"\[IPKernelApp\]|^I\d{4} |absl::Init", line)]
+    lines = [line.strip() for line in lines if not NOISE.search(line)]
     tail = next(filter(None, reversed(lines)), "")
     return f"; stderr ends with {tail!r}" if tail else ""
 
