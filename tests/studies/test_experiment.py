@@ -105,6 +105,15 @@ def test_tables_are_of_the_methods_that_ran(experiment):
 
 
 @pytest.mark.slow
+def test_reliability_is_of_all_seeds_answers_together(experiment):
+    table = experiment.reliability().query("method == 'ffnn'")
+    scores = experiment.results.query("method == 'ffnn' and split == 'fresh' and domain == 'all'")
+    mean = scores.groupby("metric")["value"].mean()
+    assert (table["count"] * table["accuracy"]).sum() == pytest.approx(mean["accuracy"])
+    assert (table["count"] * (table["accuracy"] - table["confidence"]).abs()).sum() <= mean["ece"] + 1e-12
+
+
+@pytest.mark.slow
 def test_a_section_runs_what_is_registered_for_it(experiment):
     table = experiment.run_section("routed")
     assert table.index.tolist() == ["KD, routed"]
