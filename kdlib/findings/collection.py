@@ -69,39 +69,45 @@ def _judged(table, metric) -> pd.DataFrame:
     return table.rename(columns={"mean": "difference"})
 
 
-def _of_students(runs, metric="accuracy") -> pd.DataFrame:
-    students = list(dataset_findings.in_summary(summary.methods(runs), "student"))
+def _of(runs, methods, metric="accuracy") -> pd.DataFrame:
+    """The rows of `gains` of some methods."""
     rows = gains(runs, metric)
-    return rows[rows.index.isin(students, level="method")]
+    return rows[rows.index.isin(list(methods), level="method")]
 
 
 def overview(runs: Reports) -> str:
     """The answer to the report's question: a verdict, and how each of the summary's students does over datasets."""
     registered = summary.methods(runs)
-    rows = {metric: _of_students(runs, metric) for metric in METRICS}
-    over = {metric: means(of, metric) for metric, of in rows.items()}
+    students = dataset_findings.in_summary(registered, "student")
+    over = {metric: means(_of(runs, summary.titles(runs), metric), metric) for metric in METRICS}
     lines = [
-        f"{summary.headline(rows['accuracy'])} Below are means over {counted(len(runs.cuts), 'dataset')}, each counted "
-        f"once, of the difference to direct training (*{summary.baseline(runs)}*): of the accuracy, in percentage "
-        "points, and of the cross-entropy, of which less is better. Their intervals take the datasets as a sample, and "
-        "are corrected for the number of students. Verdicts on single datasets are not corrected: without any effect, "
-        "one in forty would be better and one in forty worse.\n"
+        summary.headline(_of(runs, students)),
+        "",
+        f"Means over {counted(len(runs.cuts), 'dataset')} of the difference to direct training "
+        f"(*{summary.baseline(runs)}*). Each dataset counts once, and of the cross-entropy less is better. Intervals "
+        "take the datasets as a sample, and are corrected for the number of methods (Holm).\n",
     ]
-    for name in over["accuracy"].sort_values("difference", ascending=False).index:
+    best_first = over["accuracy"].sort_values("difference", ascending=False).index
+    for name in best_first[best_first.isin(list(students))]:
         accuracy, loss = (
-            f"{_mean(over[metric].loc[name], metric)}; {_counts(rows[metric].loc[name])}" for metric in METRICS
+            f"{_mean(over[metric].loc[name], metric)}; {_counts(gains(runs, metric).loc[name])}" for metric in METRICS
         )
-        title, description = registered.loc[name, ["title", "description"]]
-        lines.append(f"- **{title}**. Accuracy: {accuracy}. Cross-entropy: {loss}. {description}")
-    lines += ["", "[The chart](#figure-spread) has a dot for each dataset."]
+        description = registered.loc[name, "description"]
+        lines.append(f"- **{students[name]}**. Accuracy: {accuracy}. Cross-entropy: {loss}. {description}")
+    lines += [
+        "",
+        "Verdicts on single datasets are not corrected: without any effect, one dataset in forty would be better and "
+        "one in forty worse. [The chart](#figure-spread) has a dot for each dataset.",
+    ]
     return "\n".join(lines)
 
 
 def losses(runs: Reports) -> str:
     """On which datasets each of the summary's students is worse than direct training, the largest loss first."""
-    title, lines = summary.methods(runs)["title"], []
+    registered, lines = summary.methods(runs), []
+    title, students = registered["title"], dataset_findings.in_summary(registered, "student")
     for metric, noun in METRICS.items():
-        rows = _of_students(runs, metric)
+        rows = _of(runs, students, metric)
         for name, worse in rows[rows["verdict"] == WORSE].groupby(level="method", sort=False):
             worse = worse.droplevel("method").sort_values("difference", key=abs, ascending=False)
             named = ", ".join(f"{literal(dataset)} ({_interval(row, metric)})" for dataset, row in worse.iterrows())
@@ -110,18 +116,16 @@ def losses(runs: Reports) -> str:
 
 
 def controls(runs: Reports) -> str:
-    """What the students' gains are due to: where each reason that a control isolates is supported, and where not."""
+    """What the students' gains are due to: whether each reason that a control isolates is supported on average."""
     registered = summary.methods(runs)
     title, lines = registered["title"], []
     for control in registered.index[registered["control_of"].isin(registered.index) & ~registered["uses_domain"]]:
         student = registered.loc[control, "control_of"]
         rows = differences(runs, student, control)
         if len(rows):
-            over = statistics.judge({control: rows["difference"]}).rename(columns={"mean": "difference"}).loc[control]
-            supported = (rows["verdict"] == BETTER).any()
-            word = "supported on some datasets" if supported else "not supported"
+            over = means(pd.concat({control: rows}, names=["method"])).loc[control]
             lines.append(
-                f"- **{'supported on average' if over['verdict'] == BETTER else word}**: "
+                f"- **{'supported' if over['verdict'] == BETTER else 'not supported'}**: "
                 f"{registered.loc[control, 'isolates']}. *{title[student]}* less *{title[control]}*: {_mean(over)}; "
                 f"{_counts(rows, named=True)}."
             )
@@ -175,22 +179,20 @@ def advice_gain(runs: Reports) -> str:
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
-    """Of the summary's methods (rows): mean difference to the baseline, and the number of datasets of each verdict."""
+    """Of the summary's methods (rows): mean difference to the baseline, and on how many datasets there is which."""
     shown, columns = summary.titles(runs), {}
     for metric, noun in METRICS.items():
-        rows = gains(runs, metric)
-        rows = rows[rows.index.isin(list(shown), level="method")]
-        columns[noun] = means(rows, metric).apply(_interval, axis=1, metric=metric)
-        counts = rows.groupby("method")["verdict"].value_counts().unstack(fill_value=0)
-        for verdict in (BETTER, NEITHER, WORSE):
-            columns[f"{noun}: {verdict}"] = counts.get(verdict, 0)
+        rows = _of(runs, shown, metric)
+        columns[noun, "mean difference"] = means(rows, metric).apply(_interval, axis=1, metric=metric)
+        for verdict in (BETTER, WORSE):
+            columns[noun, verdict] = (rows["verdict"] == verdict).groupby(level="method", sort=False).sum()
     return pd.DataFrame(columns).rename(index=shown).rename_axis("method")
 
 
 def spread(runs: Reports) -> pd.DataFrame:
     """Each dataset's difference to the baseline by method, in percentage points: label, dataset, value, verdict."""
-    shown, rows = summary.titles(runs), gains(runs).reset_index()
-    rows = rows[rows["method"].isin(shown)]
+    shown = summary.titles(runs)
+    rows = _of(runs, shown).reset_index()
     rows = rows.assign(label=rows["method"].map(shown), value=100 * rows["difference"])
     return rows[["label", "dataset", "value", "verdict"]]
 
@@ -230,12 +232,11 @@ def _mean(row, metric="accuracy") -> str:
 
 
 def _counts(rows, named=False) -> str:
-    """On how many datasets, of `differences`, there is each verdict; named: on which, where there is a difference."""
+    """On how many datasets, of `differences`, there is one; named: on which."""
     parts, total = [], counted(len(rows), "dataset")
-    for verdict in (BETTER, WORSE, NEITHER):
+    for verdict in (BETTER, WORSE):
         which = rows.index[rows["verdict"] == verdict]
         if len(which):
-            number = f"all {total}" if len(which) == len(rows) > 1 else f"{len(which)}{'' if parts else ' of ' + total}"
-            names = f" ({', '.join(map(literal, which))})" if named and verdict != NEITHER else ""
-            parts.append(f"{verdict} on {number}{names}")
-    return ", ".join(parts)
+            number = {len(rows): f"all {total}"}.get(len(which), f"{len(which)}{'' if parts else ' of ' + total}")
+            parts.append(f"{verdict} on {number}" + (f" ({', '.join(map(literal, which))})" if named else ""))
+    return ", ".join(parts) or f"neither better nor worse on any of {total}"
