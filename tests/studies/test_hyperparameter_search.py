@@ -6,7 +6,7 @@ import pytest
 from small_datasets import arrays, small_dataset
 
 from kdlib.data import from_arrays
-from kdlib.methods import METHODS, Problem
+from kdlib.methods import METHODS, Problem, tuning
 from kdlib.settings import Settings
 from kdlib.studies import hyperparameter_search
 from kdlib.studies.hyperparameter_search import Search, Setting, retrained
@@ -48,6 +48,7 @@ def test_methods_with_a_schedule_or_a_search_of_their_own_are_not_searched(monke
     names = "ffnn", "ffnn_tuned", "ffnn_two_heads", "kd_original", "kd_routed", "bayes"
     monkeypatch.setattr(hyperparameter_search, "METHODS", {name: METHODS[name] for name in names})
     monkeypatch.setattr(Problem, "is_original", True)
+    monkeypatch.setattr(tuning, "GRID", [tuning.Choice(1.0, 0.0)])  # which is the default, but was searched for
     assert list(Search(small_dataset(), SETTINGS).methods) == ["ffnn", "kd_routed"]
 
 
