@@ -47,6 +47,7 @@ def test_the_choice_is_that_of_one_search_over_both_kinds_of_machine(machine):
     assert right > 0.9
 
 
+@pytest.mark.slow
 def test_a_refit_keeps_the_choice(machine):
     _, y, teacher = machine
     same, other = teacher.refit(X, y, 2), teacher.refit(X + 0.5, 1 - y, 2)
@@ -57,6 +58,7 @@ def test_a_refit_keeps_the_choice(machine):
     assert np.abs(np.exp(other.log_probabilities(POINTS)) - np.exp(teacher.log_probabilities(POINTS))).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_refit_of_a_lone_class_chooses_when_there_are_two():
     y = LABELS["quadratic"]
     again = KernelMachine().fit(X, np.zeros(150, int), 2).refit(X, y, 2)
