@@ -13,12 +13,13 @@ import pandas as pd
 from kdlib.display import literal
 from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
-from kdlib.evaluation.formatting import counted, difference, percent
+from kdlib.evaluation.formatting import counted, difference, percent, signed
 from kdlib.evaluation.results import BAYES, Reports, reported, select
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
 
 METRICS = {"accuracy": "accuracy", "nll": "cross-entropy"}
+SCALES = {"accuracy": (100, 2), "nll": (1, 4)}  #: of what is shown: a factor, and decimals
 PORTFOLIO = "portfolio"  #: the method whose candidates and weights `portfolio.csv` holds
 
 
@@ -93,7 +94,7 @@ def overview(runs: Reports) -> str:
             f"{_mean(over[metric].loc[name], metric)}; {_counts(gains(runs, metric).loc[name])}" for metric in METRICS
         )
         description = registered.loc[name, "description"]
-        lines.append(f"- **{students[name]}**. Accuracy: {accuracy}. Cross-entropy: {loss}. {description}")
+        lines.append(f"- *{students[name]}*. Accuracy: {accuracy}. Cross-entropy: {loss}. {description}")
     lines += [
         "",
         "Verdicts on single datasets are not corrected: without any effect, one dataset in forty would be better and "
@@ -103,14 +104,18 @@ def overview(runs: Reports) -> str:
 
 
 def losses(runs: Reports) -> str:
-    """On which datasets each of the summary's students is worse than direct training, the largest loss first."""
+    """On which datasets each of the summary's students is worse than direct training, the largest loss first.
+
+    Losses of accuracy are in percentage points.
+    """
     registered, lines = summary.methods(runs), []
     title, students = registered["title"], dataset_findings.in_summary(registered, "student")
     for metric, noun in METRICS.items():
         rows = _of(runs, students, metric)
         for name, worse in rows[rows["verdict"] == WORSE].groupby(level="method", sort=False):
-            worse = worse.droplevel("method").sort_values("difference", key=abs, ascending=False)
-            named = ", ".join(f"{literal(dataset)} ({_interval(row, metric)})" for dataset, row in worse.iterrows())
+            scale, digits = SCALES[metric]
+            lost = scale * worse.droplevel("method")["difference"].sort_values(key=abs, ascending=False)
+            named = ", ".join(f"{literal(dataset)} ({signed(loss, digits)})" for dataset, loss in lost.items())
             lines.append(f"- *{title[name]}* is worse in {noun} on {named}.")
     return "\n".join(lines) or "No student is shown to be worse on any dataset, in accuracy or in cross-entropy."
 
@@ -180,13 +185,13 @@ def advice_gain(runs: Reports) -> str:
 
 def verdicts(runs: Reports) -> pd.DataFrame:
     """Of the summary's methods (rows): mean difference to the baseline, and on how many datasets there is which."""
-    shown, columns = summary.titles(runs), {}
-    for metric, noun in METRICS.items():
+    shown, columns = summary.titles(runs), []
+    for metric, head in (("accuracy", "accuracy, points"), ("nll", "cross-entropy")):
         rows = _of(runs, shown, metric)
-        columns[noun, "mean difference"] = means(rows, metric).apply(_interval, axis=1, metric=metric)
+        columns.append(means(rows, metric).apply(_number, axis=1, metric=metric).rename(head))
         for verdict in (BETTER, WORSE):
-            columns[noun, verdict] = (rows["verdict"] == verdict).groupby(level="method", sort=False).sum()
-    return pd.DataFrame(columns).rename(index=shown).rename_axis("method")
+            columns.append((rows["verdict"] == verdict).groupby(level="method", sort=False).sum().rename(verdict))
+    return pd.concat(columns, axis=1).rename(index=shown).rename_axis("method")
 
 
 def spread(runs: Reports) -> pd.DataFrame:
@@ -220,15 +225,20 @@ def portfolios(runs: Reports) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 
 
-def _interval(row, metric="accuracy") -> str:
+def _number(row, metric="accuracy") -> str:
     """A difference with its interval: of the accuracy in percentage points."""
-    ends = [row[key] for key in ("difference", "low", "high")]
-    return difference(*ends) if metric == "nll" else f"{difference(*(100 * end for end in ends), digits=2)} points"
+    scale, digits = SCALES[metric]
+    return difference(*(scale * row[key] for key in ("difference", "low", "high")), digits=digits)
+
+
+def _interval(row, metric="accuracy") -> str:
+    return _number(row, metric) + " points" * (metric == "accuracy")
 
 
 def _mean(row, metric="accuracy") -> str:
     """A row of `means` in words."""
-    return f"{row['verdict']} on average, {_interval(row, metric)}"
+    verdict = "" if row["verdict"] == NEITHER else f"**{row['verdict']}**, "
+    return f"{verdict}{_interval(row, metric)} on average"
 
 
 def _counts(rows, named=False) -> str:

@@ -159,15 +159,17 @@ def advised(best: str, accuracy: pd.DataFrame, nll: pd.DataFrame, title: pd.Seri
 
 
 def budgets(runs: Reports) -> str:
-    """Which of the summary's students take another number of updates than the baseline."""
-    texts = []
-    for name, title in dataset_findings.in_summary(methods(runs), "student").items():
-        tables = [table for table in map(runs.methods, runs.good) if name in table.index]
-        own = [table.loc[name, "updates"] for table in tables]
-        direct = [table.loc[dataset_findings.baseline(table), "updates"] for table in tables]
-        if own != direct:
-            texts.append(f"*{title}* takes {value_range(own, whole)} updates, not {value_range(direct, whole)}")
-    return f"{'; '.join(texts)}." if texts else ""
+    """Which of the summary's methods take another number of updates than plain direct training, the first baseline."""
+    updates = pd.DataFrame({name: runs.methods(name)["updates"] for name in runs.good}).loc[list(titles(runs))]
+    plain = updates.loc[next(iter(dataset_findings.in_summary(methods(runs), "baseline")))]
+    others = updates[(updates.notna() & (updates != plain)).any(axis=1)]
+    if others.empty:
+        return ""
+    ranges = {name: value_range(row.dropna().astype(int), whole) for name, row in updates.iterrows()}
+    listed = "; ".join(f"*{titles(runs)[name]}* {ranges[name]}" for name in others.index)
+    return (
+        f"Updates per seed, where they are not those of *{titles(runs)[plain.name]}*, {ranges[plain.name]}: {listed}."
+    )
 
 
 def _on(count: int, total: int) -> str:

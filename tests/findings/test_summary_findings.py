@@ -222,14 +222,16 @@ def test_maps_show_the_baseline_the_least_accurate_student_and_the_two_most_accu
     assert list(shown) == ["ffnn", "kd_original", "kd_kernel_teachers", "kd_gated"]
 
 
-def test_a_student_with_another_number_of_updates_is_named(tmp_path):
+def test_a_method_with_another_number_of_updates_is_named(tmp_path):
     frame = tidy(accuracies())
     publish(tmp_path, "a", frame)
     assert summary.budgets(Reports(tmp_path)) == ""
     updates = [1_875 if name == "kd_original" else 22_500 for name in frame.method.unique()]
     publish(tmp_path, "b", frame, updates=updates)
     text = summary.budgets(Reports(tmp_path)).replace("\N{NARROW NO-BREAK SPACE}", " ")
-    assert text == "*KD, as in the original* takes 1875 to 22 500 updates, not 22 500."
+    assert text == (
+        "Updates per seed, where they are not those of *FFNN*, 22 500: *KD, as in the original*, 1875 to 22 500."
+    )
 
 
 def test_one_seed_has_no_interval_and_no_deviation(tmp_path):
