@@ -108,8 +108,9 @@ def gap_to_ceiling(
             ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
     label_scale(fig, list(panels.values()), "below the Bayes ceiling, percentage points")
     finish(fig)
+    of = f" of {next(iter(panels))}" if len(panels) == 1 < results.dataset.nunique() else ""  # no panel's title says so
     caption = (
-        f"How far each method stays below the highest accuracy possible (Bayes), on {SPLITS.get(split, split)}: "
+        f"How far each method stays below the highest accuracy possible (Bayes), on {SPLITS.get(split, split)}{of}: "
         f"{_seeds(scores)}, mean and standard deviation."
     )
     alt = f"Gap to the Bayes ceiling by method, in percentage points. {_describe_means(scores, titles, 2)}"

@@ -340,6 +340,8 @@ def test_the_gap_tells_what_is_closed():
     (ax,) = plot.figure.axes
     assert {"75% closed", "wider"} <= set(texts(ax)) and "Student of kernels closes most, 75.0%" in plot.alt
     assert "FFNN 2.00 ± 0.26" in plot.alt and ax.get_xscale() == "log"
+    one_of_two = plots.gap_to_ceiling(results(["a", "b"]), TITLES, "test", {"a": 0.99})
+    assert "on the test points of a: " in one_of_two.caption and "points: 4 seeds" in plot.caption
 
 
 def test_accuracies_per_domain_tell_the_weakest_domain():
