@@ -166,10 +166,8 @@ def budgets(runs: Reports) -> str:
     if others.empty:
         return ""
     ranges = {name: value_range(row.dropna().astype(int), whole) for name, row in updates.iterrows()}
-    listed = "; ".join(f"*{titles(runs)[name]}* {ranges[name]}" for name in others.index)
-    return (
-        f"Updates per seed, where they are not those of *{titles(runs)[plain.name]}*, {ranges[plain.name]}: {listed}."
-    )
+    plain, *listed = (f"*{titles(runs)[name]}*, {ranges[name]}" for name in (plain.name, *others.index))
+    return f"Updates per seed, where they are not those of {plain}: {'; '.join(listed)}."
 
 
 def _on(count: int, total: int) -> str:
