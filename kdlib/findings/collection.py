@@ -104,10 +104,7 @@ def overview(runs: Reports) -> str:
 
 
 def losses(runs: Reports) -> str:
-    """On which datasets each of the summary's students is worse than direct training, the largest loss first.
-
-    Losses of accuracy are in percentage points.
-    """
+    """On which datasets each of the summary's students is worse than direct training, the largest loss first."""
     registered, lines = summary.methods(runs), []
     title, students = registered["title"], dataset_findings.in_summary(registered, "student")
     for metric, noun in METRICS.items():
@@ -115,7 +112,8 @@ def losses(runs: Reports) -> str:
         for name, worse in rows[rows["verdict"] == WORSE].groupby(level="method", sort=False):
             scale, digits = SCALES[metric]
             lost = scale * worse.droplevel("method")["difference"].sort_values(key=abs, ascending=False)
-            named = ", ".join(f"{literal(dataset)} ({signed(loss, digits)})" for dataset, loss in lost.items())
+            unit = " points" * (metric == "accuracy")
+            named = ", ".join(f"{literal(dataset)} ({signed(loss, digits)}{unit})" for dataset, loss in lost.items())
             lines.append(f"- *{title[name]}* is worse in {noun} on {named}.")
     return "\n".join(lines) or "No student is shown to be worse on any dataset, in accuracy or in cross-entropy."
 

@@ -99,7 +99,7 @@ def test_what_lost_is_named_the_largest_first(tmp_path):
         d=results(),
     )
     routed, portfolio = collection.losses(runs).split("\n")
-    assert routed == "- *KD, routed* is worse in accuracy on b (−3.00), a (−1.00)."
+    assert routed == "- *KD, routed* is worse in accuracy on b (−3.00 points), a (−1.00 points)."
     assert portfolio == "- *KD, portfolio* is worse in cross-entropy on c (+0.1000)."
 
 
