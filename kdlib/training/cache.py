@@ -43,6 +43,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 VERSIONS = "tensorflow-cpu", "tensorflow", "keras", "numpy", "scipy", "scikit-learn"
 FLAGS = re.compile(r"(TF|XLA|ONEDNN|DNNL|OPENBLAS|MKL|OMP|NPY|GLIBC)_(?!\w*NUM_\w*THREADS|CPP_)")
 PROCESSOR = re.compile(r"(vendor_id|cpu family|model|stepping|flags|CPU \w+|Features)\s*:")
+SOURCES = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in PACKAGE.rglob("*.py")}
+"""Digests of kdlib's files when it was imported."""
 
 log = logging.getLogger(__name__)
 
@@ -290,15 +292,21 @@ def _code(value: type | FunctionType) -> dict[str, str]:
 
 @functools.cache
 def _source(module: str) -> tuple[str, set[str]]:
-    """The SHA-256 of a module of kdlib, and the modules of kdlib that it imports names from."""
-    content = Path(importlib.import_module(module).__file__).read_bytes()
-    imported = set()
+    """The SHA-256 of a module of kdlib, and the modules of kdlib that it imports names from.
+
+    Raises TypeError if its file was edited meanwhile, so that it may not be what was imported.
+    """
+    path = Path(importlib.import_module(module).__file__).resolve()
+    content, imported = path.read_bytes(), set()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if SOURCES.get(path) != sha256:
+        raise TypeError(f"{path.name} is not what was imported")
     for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported |= {_home(node.module, alias.name) for alias in node.names}
-    return hashlib.sha256(content).hexdigest(), {name for name in imported if name.partition(".")[0] == "kdlib"}
+    return sha256, {name for name in imported if name.partition(".")[0] == "kdlib"}
 
 
 def _home(module: str, name: str) -> str:

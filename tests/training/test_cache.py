@@ -143,6 +143,13 @@ def test_a_changed_source_changes_the_keys(monkeypatch):
     assert key(Shuffled) != before
 
 
+def test_what_an_edited_source_computes_is_not_kept(monkeypatch):
+    assert key(Shuffled)
+    monkeypatch.setattr(caches, "_source", caches._source.__wrapped__)
+    monkeypatch.setitem(caches.SOURCES, ROOT / "kdlib" / "training" / "batches.py", "edited")
+    assert key(Shuffled) is None
+
+
 def damaged(content: bytes, name: str) -> dict[str, bytes]:
     pickled = io.BytesIO()
     np.savez(pickled, np.array("{}"), np.array([{}], object))
