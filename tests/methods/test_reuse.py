@@ -18,9 +18,14 @@ SMALL = Settings(seeds=2, epochs=2, hidden=(8, 4))
 
 
 def outcomes(cache) -> dict:
-    """All that comes out of each method on a problem, and the progress that was told."""
-    told = []
-    problem = Problem(gaussians.generate(0.5), SMALL, lambda *event: told.append(event), cache=cache)
+    """All that comes out of each method on a problem, and the epochs that were trained."""
+    trained_epochs = []
+
+    def progress(*event, reused=False):
+        if not reused:
+            trained_epochs.append(event)
+
+    problem = Problem(gaussians.generate(0.5), SMALL, progress, cache=cache)
     points = problem.dataset.valid
     found = {}
     for name, method in METHODS.items():
@@ -30,7 +35,7 @@ def outcomes(cache) -> dict:
         costs = [trained.updates, trained.teacher_updates, trained.queries, trained.choice]
         found[name] = [trained.log_probabilities(points.x, points.d), target, fits, costs]
     ablation = original.cumulative_ablation(problem)
-    return found | {"ablation": ablation.to_csv(), "progress": len(told)}
+    return found | {"ablation": ablation.to_csv(), "progress": len(trained_epochs)}
 
 
 @pytest.fixture(scope="module")
