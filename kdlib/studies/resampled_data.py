@@ -55,11 +55,11 @@ def run(problem: Problem) -> pd.DataFrame:
             define = partial(define, copies=COPIES)
         for training, problems in ((GIVEN, [problem]), (DRAWN, draws)):
             students = [define(each) for each in problems]
-            frames.append(_scores(problem, name, _trained(problem, students), training))
+            frames.append(_scores(problem, name, train(problem, students), training))
     return pd.concat(frames, ignore_index=True)
 
 
-def _trained(problem: Problem, students: list[Student]) -> Trained:
+def train(problem: Problem, students: list[Student]) -> Trained:
     """Students of one method, each on its own training set; those of the same length are one population."""
     lengths = np.array([student.plan.batches.updates for student in students])  # may be chosen, hence differ
     groups = [[students[i] for i in np.flatnonzero(lengths == length)] for length in np.unique(lengths)]

@@ -150,6 +150,7 @@ def test_the_first_seeds_train_as_they_do_among_all(problem):
     assert problem.first(10).settings.seeds == 3
 
 
+@pytest.mark.slow
 def test_with_other_settings_only_those_change(problem):
     longer = problem.with_settings(epochs=5, hidden=(6,))
     fit = plain_network(longer)

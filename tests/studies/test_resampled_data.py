@@ -56,7 +56,7 @@ def test_draws_for_which_another_length_was_chosen_keep_their_places(given):
     short = vary(students[0].plan, Choice(1 / 3, 0.0))
     students[0] = replace(students[0], plan=short)
     x = given.splits["valid"].x
-    together = resampled_data._trained(given, students).log_probabilities(x)
+    together = resampled_data.train(given, students).log_probabilities(x)
     for log_p, student in zip(together, students, strict=True):
         alone = student.trained(given, given.run(student.plan)).log_probabilities(x)[0]
         np.testing.assert_allclose(log_p, alone, rtol=1e-3, atol=1e-4)

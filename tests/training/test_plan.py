@@ -44,13 +44,13 @@ def test_stacked_plans_train_as_each_does_alone():
     other_soft = RNG.dirichlet(np.ones(2), (3, 60))  # a target for each member
     plans = [
         planned(),
-        planned((5,), temperature=5.0, x=X + 1, rates=np.full(18, 0.02, np.float32)),
+        planned((5, 6), temperature=5.0, x=X + 1, rates=np.full(18, 0.02, np.float32)),
         planned((0, 1, 2), targets=(LABELS, other_soft), weight_decay=np.array([0.0, 0.1, 0.2])),
         planned((7, 8), batches=InOrder((ROWS[:20], ROWS[20:]), 10, 6, 3, (7, 8)), weight_decay=0.3),
         planned((3, 4), rates=np.stack([cosine(0.03, 18), cosine(0.001, 18)], axis=1)),
     ]
     together, start = stack(plans), 0
-    assert together.members == together.batches.members == 10
+    assert together.members == together.batches.members == 11
     for plan in plans:
         assert_trains_as(together, plan, slice(start, start + plan.members))
         start += plan.members
