@@ -1,8 +1,8 @@
-"""The settings of a study, checked when they are made.
+"""The settings of a run, checked when they are made.
 
 One frozen dataclass is the template's parameters, the command line's options and every method's
 settings at once, so that a wrong value stops a run before any training. Paths and machines are not
-settings of the study and do not belong here.
+settings of a run and do not belong here.
 """
 
 from dataclasses import dataclass, fields
