@@ -156,7 +156,7 @@ def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
     np.testing.assert_allclose(p.sum(axis=2), 1)
     answers = np.exp(made.log_probabilities(problem.train.x))[0]
     np.testing.assert_allclose(student.plan.targets[0][: len(answers)], answers)
-    assert student.teacher_updates > made.updates  # the search for the student is paid for as well
+    assert student.teacher_updates == made.updates
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
 
