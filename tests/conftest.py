@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def report_data(tmp_path_factory):
-    """A dataset of the known law, one of just five keys, and one that cannot be read."""
+    """A dataset of known distribution, one of just five keys, and one that cannot be read."""
     from kdlib.data import gaussians
     from kdlib.data.dataset import save
 

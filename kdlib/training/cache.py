@@ -120,8 +120,9 @@ class Cache:
         for path in self.folder.iterdir():
             with suppress(OSError):  # another process has removed it
                 status = path.lstat()
-                if path.name.startswith(PARTIAL) and now - status.st_mtime > MAX_SECONDS:
-                    path.unlink()
+                if path.name.startswith(PARTIAL):  # another process may still be writing it
+                    if now - status.st_mtime > MAX_SECONDS:
+                        path.unlink()
                 elif not path.is_dir():
                     found.append((status.st_mtime_ns, status.st_size, path))
         excess = sum(size for _, size, _ in found) - self.limit
