@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from kdlib.data import DataContractError, UnsafePickleError, loads
 from kdlib.evaluation.formatting import counted
 from kdlib.report import manifest, publish
 from kdlib.report.execution.run_notebook import Outcome
@@ -89,8 +90,6 @@ class ReportRunner:
 
     def has_valid_data(self, run: Run) -> bool:
         """Whether the run's data keep the contract; if not, that is published as its outcome."""
-        from kdlib.data import DataContractError, UnsafePickleError, loads  # brings NumPy: only if something is due
-
         file, content = next(iter(run.inputs.items()))
         if file not in self._data_errors:
             try:
