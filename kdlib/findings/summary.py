@@ -243,7 +243,7 @@ def replica_limits(runs: Reports) -> str:
     far = max(map(abs, distances)) > MAX_DISTANCE
     return (
         f"The rebuilt student differs from the published one by {value_range(distances, signed)}"
-        f"{': it does not reproduce how the published accuracy changes with the distance of the domains' * far}. Its "
+        f"{': it does not reproduce the published accuracies at every distance of the domains' * far}. Its "
         "number of epochs, a twelfth of the other methods', is a guess. What follows is shown of the rebuilt student, "
         "and of the original's only as far as the two are alike."
     )
@@ -308,7 +308,9 @@ def verdicts(runs: Reports) -> pd.DataFrame:
         name: table.apply(lambda row: f"{_points(row)} {row['verdict']}", axis=1)
         for name, table in comparisons(runs).items()
     }
-    return pd.DataFrame(columns).rename(index=runs.titles).rename_axis("method").fillna("–")
+    table = pd.DataFrame(columns)
+    order = methods(runs).index.intersection(table.index, sort=False)
+    return table.loc[order].rename(index=runs.titles).rename_axis("method").fillna("–")
 
 
 def ceilings(runs: Reports) -> dict[str, float]:
