@@ -9,7 +9,7 @@
 ## SCHEDULER=       a dask scheduler that runs them, tcp://host:port or the file that holds it (this machine)
 ## DASHBOARD=       1: Dask's dashboard, to this machine only
 ## SWEEP=           lists of settings, in YAML (notebooks/sweep.yaml)
-## VERIFY=          smoke: a quick draft, instead of the whole report
+## VERIFY=          smoke: a quick draft, instead of the full report
 ## FAST=            1: test without what takes longest, in about a minute
 ## PYTHON=python3   the Python that .venv is made from
 VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD SWEEP VERIFY FAST PYTHON
@@ -70,14 +70,14 @@ smoke: ## a draft of the report, reports/draft/index.html: everything runs, on t
 sweep: ## every combination of the settings in SWEEP, reports/sweep/index.html; only what is new runs
 	$(python) -m kdlib.report sweep $(data) --out="$${OUT:-reports/sweep}" $(options) -- "$${SWEEP:-notebooks/sweep.yaml}"
 
-verify: ## the report made anew, in reports/verify, and compared with the committed reference; or VERIFY=smoke
+verify: ## make the report again, in reports/verify, and compare it with the committed reference; or VERIFY=smoke
 	$(python) $(report) --out=reports/verify --force $(budget) $(options)
 	$(python) -m kdlib.report verify reports/verify $(reference)
 
 reference: ## the report in OUT becomes the reference, or with VERIFY=smoke the one in reports/draft
 	$(python) -m kdlib.report keep "$${OUT:-$(if $(VERIFY),reports/draft,reports)}" $(reference)
 
-data: ## the four datasets anew, in data/
+data: ## make the four datasets again, in data/
 	$(python) -m kdlib.data.gaussians data
 
 collection: ## datasets of other kinds, in data/collection; a report on them: make report DATA=data/collection

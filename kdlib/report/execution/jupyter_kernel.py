@@ -34,7 +34,7 @@ ONE_THREAD = dict.fromkeys(
 )
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
 # Dask's workers set a trim threshold of 64 KiB. Inherited by a kernel, it makes glibc map every block over 128 KiB
-# anew, which takes a quarter of a training's time.
+# again, which takes a quarter of a training's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 
 
