@@ -1,4 +1,4 @@
-"""The one training loop: a whole population, an epoch per call into one compiled graph.
+"""The one training loop: a whole population, many steps per call into one compiled graph.
 
 Every method trains here, teachers and students alike; they differ in their data, targets, loss and batches.
 Members do not touch each other: the gradient of a sum of losses with respect to one member's weights is
@@ -24,6 +24,8 @@ from kdlib.training.plan import TrainingPlan
 logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
+STEPS = 128  #: of one call, at most, so that one compiled program serves epochs of any length
+MAX_GATHERED = 64 * 2**20  #: bytes of their samples
 TINY = 1e-30  #: moves no weight: a step is a mean of gradients over at least `EPSILON`
 
 
@@ -50,19 +52,19 @@ def cosine(rate: float, steps: int) -> np.ndarray:
 
 
 @tf.function(jit_compile=True)
-def _epoch(loss, widths, weights, means, squares, step, rows, rates, settings, decay):
-    """All steps of one epoch; returns the new state and the loss (member,).
+def _advance(loss, widths, count, weights, means, squares, done, rows, rates, settings, decay):
+    """The first `count` of some steps, after `done` others; returns the new state and the sum of losses (member,).
 
     rows (sum of widths, steps, member, batch): features and targets, `widths` of each; rates (steps, member or 1, 1, 1)
     and decay (member or 1, 1, 1): they meet weights (member, in, out).
     """
     steps, members = rows.shape[1:3]
     total = tf.zeros(members)
-    step = step + tf.range(1.0, steps + 1)
+    step = done + tf.range(1.0, steps + 1)
     corrected = rates * tf.reshape(tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step)), [-1, 1, 1, 1])
     # What a step needs is carried into it: sliced inside, it would keep the compiler from vectors.
     batch, rate, kept = rows[:, 0], corrected[0], 1 - decay * rates[0]
-    for i in tf.range(1, steps + 1):
+    for i in tf.range(1, count + 1):
         with tf.GradientTape() as tape:
             tape.watch(weights)
             parts = tf.split(batch, widths)  # (width, member, batch)
@@ -77,7 +79,7 @@ def _epoch(loss, widths, weights, means, squares, step, rows, rates, settings, d
         ]
         i = tf.minimum(i, steps - 1)
         batch, rate, kept = rows[:, i], corrected[i], 1 - decay * rates[i]
-    return weights, means, squares, step[-1], total / steps
+    return weights, means, squares, total
 
 
 def _normal(t):
@@ -99,7 +101,7 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
     progress: is called with the number of epochs done. Raises `TrainingError`.
     """
     members = plan.members
-    rows, widths = _table((plan.x, *plan.targets), members)
+    gather, widths = _table((plan.x, *plan.targets), members)
     settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in plan.settings.items()}
     rates = np.asarray(plan.rates, np.float32).reshape(len(plan.rates), -1, 1, 1)
     decay = np.asarray(plan.weight_decay, np.float32).reshape(-1, 1, 1)
@@ -107,22 +109,26 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
     if plan.batches.members != members:
         raise TrainingError(f"batches for {plan.batches.members} members, but there are {members}")
-    decay = tf.constant(decay)
+    rates, decay = np.pad(rates, ((0, STEPS), (0, 0), (0, 0), (0, 0))), tf.constant(decay)
     watch = plan.watch and [tf.constant(np.asarray(array, np.float32)[None]) for array in plan.watch]
     if plan.keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
     state = [tf.constant(w, tf.float32) for w in plan.weights]
-    means, squares, step = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], tf.constant(0.0)
+    means, squares, done = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], 0
     losses, scores, checkpoints = [], [], {}
     best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
     for epoch, index in enumerate(plan.batches, start=1):
-        start = int(step)
-        *moved, each = _epoch(
-            plan.loss, widths, state, means, squares, step, rows(index), rates[start : start + len(index)], settings,
-            decay,
-        )  # fmt: skip
-        state, means, squares, step = moved
-        losses.append(each.numpy())
+        total = np.zeros(members, np.float32)
+        steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * index[0].size), 1, STEPS))
+        for first in range(0, len(index), steps):
+            part = index[first : first + steps]
+            *moved, each = _advance(
+                plan.loss, widths, np.int32(len(part)), state, means, squares, np.float32(done), gather(part, steps),
+                rates[done : done + steps], settings, decay,
+            )  # fmt: skip
+            (state, means, squares), done = moved, done + len(part)
+            total += each.numpy()
+        losses.append(total / np.float32(len(index)))
         if watch is not None:
             scores.append([score.numpy() for score in _score(state, *watch)])
         if plan.keep_best:
@@ -138,7 +144,7 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         raise TrainingError("no batches: at least one epoch is needed")
     return Fit(
         weights=[np.asarray(w) for w in state],
-        updates=int(step),
+        updates=done,
         loss=np.array(losses),
         watched=dict(zip(("loss", "accuracy"), np.stack(scores, axis=1), strict=True)) if scores else {},
         best=[np.asarray(w) for w in best] if plan.keep_best else None,
@@ -150,23 +156,23 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
 def _table(arrays, members: int) -> tuple[Callable, tuple[int, ...]]:
     """How to gather rows of arrays (n, width), shared, or (member, n, width) by (steps, member, batch), and the widths.
 
-    They are gathered as columns, (sum of widths, steps, member, batch).
+    They are gathered as columns, (sum of widths, steps, member, batch), with room for so many steps.
     """
     columns, widths = [], []
-    for array in arrays:
-        array = np.asarray(array, np.float32)
-        if not np.isfinite(array).all():
-            raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
+    for array in map(np.asarray, arrays):
         if array.ndim != 2 and (array.ndim != 3 or len(array) != members):
             raise TrainingError(f"expected (n, width) or ({members}, n, width), got an array of shape {array.shape}")
         offset = np.arange(members)[:, None] * array.shape[1] if array.ndim == 3 else 0
         widths.append(array.shape[-1])
-        columns += [(column, offset) for column in array.reshape(-1, array.shape[-1]).T.copy()]
+        turned = array.reshape(-1, array.shape[-1]).T.astype(np.float32, order="C")
+        if not np.isfinite(turned).all():
+            raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
+        columns += [(column, offset) for column in turned]
 
-    def gather(index):
-        gathered = np.empty((len(columns), *index.shape), np.float32)
+    def gather(index, steps):
+        gathered = np.empty((len(columns), steps, *index.shape[1:]), np.float32)
         for (column, offset), values in zip(columns, gathered, strict=True):  # several times as fast as tf.gather
-            np.take(column, index + offset, out=values, mode="clip")
+            np.take(column, index + offset, out=values[: len(index)], mode="clip")
         return gathered
 
     return gather, tuple(widths)

@@ -153,9 +153,9 @@ def _forward(weights, x):
 
 def predict(weights, x: np.ndarray) -> np.ndarray:
     """Outputs (member, n, sum of heads), float32, for points (n, features), or (member, n, features), each member's."""
-    x = np.asarray(x, np.float32)
-    x = x if x.ndim == 3 else x[None]
-    n = x.shape[1]
-    x = np.pad(x, ((0, 0), (0, -n % CHUNK), (0, 0)))  # every chunk has the same shape, which is compiled once
-    outputs = [_forward(weights, x[:, start : start + CHUNK]).numpy() for start in range(0, n, CHUNK)]
-    return np.concatenate(outputs, axis=1)[:, :n]
+    x, outputs = x if x.ndim == 3 else x[None], []
+    for start in range(0, x.shape[1], CHUNK):
+        chunk = x[:, start : start + CHUNK].astype(np.float32)
+        missing = CHUNK - chunk.shape[1]  # every chunk has the same shape, which is compiled once
+        outputs.append(_forward(weights, np.pad(chunk, ((0, 0), (0, missing), (0, 0)))).numpy())
+    return np.concatenate(outputs, axis=1)[:, : x.shape[1]]

@@ -12,7 +12,7 @@ import pytest
 from keras_networks import keras_network, keras_weights
 
 from kdlib.methods.targets import soften
-from kdlib.training import losses
+from kdlib.training import loop, losses
 from kdlib.training.batches import Shuffled
 from kdlib.training.loop import TrainingError, cosine, run
 from kdlib.training.networks import Architecture, initial_weights, predict
@@ -141,6 +141,14 @@ def test_each_member_may_have_its_own_data_rates_and_decay():
     for i, seed in enumerate(seeds):
         alone = run(planned([seed], (labels[i],), x=x[i], rates=rates[i], weight_decay=decay[i]))
         assert_close(member(together.weights, i), member(alone.weights, 0))
+
+
+def test_weights_do_not_depend_on_how_many_steps_a_call_makes(monkeypatch):
+    plan = planned([0, 1])
+    whole = run(plan)
+    monkeypatch.setattr(loop, "MAX_GATHERED", 7 * 4 * (FEATURES + CLASSES) * 2 * SIZE)  # seven steps, of 25 an epoch
+    for a, b in zip(whole.weights, run(plan).weights, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_member_that_diverges_disturbs_no_other():
