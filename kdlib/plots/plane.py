@@ -4,9 +4,6 @@ Out of scope: drawing.
 """
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 GRID = 121  #: grid points along the longer axis
 MIN_GRID = 21  #: grid points along the shorter one
@@ -25,22 +22,35 @@ class Plane:
         self.is_projection = self.features > 2
         self.variance = 1.0
         if self.is_projection:
-            self._projection = make_pipeline(StandardScaler(), PCA(2, svd_solver="full"))  # its signs are deterministic
-            with np.errstate(invalid="ignore"):  # where all features are constant, 0 / 0
-                self._projection.fit(x)
-            self.variance = float(np.nan_to_num(self._projection[-1].explained_variance_ratio_.sum()))
+            self._fit(x)
         low, high = (points := self.project(x)).min(axis=0), points.max(axis=0)
         margin = MARGIN * (high - low).max() or 1.0
         sides = high - low + 2 * margin
         counts = np.maximum(np.round(GRID * sides / sides.max()).astype(int), MIN_GRID)
         self.axis0, self.axis1 = (np.linspace(low[i] - margin, high[i] + margin, counts[i]) for i in (0, 1))
 
+    def _fit(self, x: np.ndarray) -> None:
+        """Principal components by the features' covariances, which are few where points are many."""
+        self._mean, covariance = x.mean(axis=0), np.cov(x, rowvar=False, ddof=0)
+        self._deviation = np.sqrt(np.diag(covariance))
+        self._deviation[self._deviation <= 1e-12 * np.abs(self._mean)] = 1  # constant, but for rounding
+        variances, vectors = np.linalg.eigh(covariance / np.outer(self._deviation, self._deviation))
+        components = vectors[:, :-3:-1].T
+        signs = np.sign(components[[0, 1], np.abs(components).argmax(axis=1)])  # else they are arbitrary
+        self._components = components * signs[:, None]  # (2, features)
+        self.variance = float(variances[-2:].sum() / (variances.sum() or 1))
+
     def project(self, x: np.ndarray) -> np.ndarray:
         """Points (n, features) in the plane (n, 2); of one feature, the second coordinate is 0."""
-        return self._projection.transform(x) if self.is_projection else np.pad(x, ((0, 0), (0, 2 - self.features)))
+        if not self.is_projection:
+            return np.pad(x, ((0, 0), (0, 2 - self.features)))
+        directions = (self._components / self._deviation).T
+        return x @ directions - self._mean @ directions
 
     @property
     def grid(self) -> np.ndarray:
         """The grid's points, row by row along `axis0`, as points of the data (h * w, features)."""
         points = np.stack(np.meshgrid(self.axis0, self.axis1), axis=-1).reshape(-1, 2)
-        return self._projection.inverse_transform(points) if self.is_projection else points[:, : self.features]
+        if not self.is_projection:
+            return points[:, : self.features]
+        return points @ (self._components * self._deviation) + self._mean
