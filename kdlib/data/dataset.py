@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_a
 REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
 OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
 LARGEST = 1e100  #: absolute value of a feature: sums of its squares stay finite
+MAX_VALUES = 2**25  #: features of all points that are worked on at once, or that are made of others
 SELECTION_SHARE = 0.1  #: of train, set aside to select models where there is no test split
 
 
@@ -121,6 +122,12 @@ class Dataset:
         """The arrays by key, in the contract's order; optional ones only where the dataset has them."""
         arrays = {f"{part}_{name}": getattr(split, part) for name, split in self.splits.items() for part in "xyd"}
         return {key: array for key, array in arrays.items() if array is not None}
+
+
+def blocks(x: np.ndarray, most: int = MAX_VALUES) -> Iterator[slice]:
+    """Slices that cut points (n, features) into blocks of at most so many points, and of `MAX_VALUES` features."""
+    size = max(1, min(most, MAX_VALUES // x.shape[1]))
+    return (slice(start, start + size) for start in range(0, len(x), size))
 
 
 def load(path) -> Dataset:

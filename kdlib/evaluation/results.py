@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kdlib.data.dataset import Split
+from kdlib.data.dataset import Split, blocks
 from kdlib.evaluation.metrics import Accumulator
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
@@ -46,8 +46,8 @@ def score(split: Split, log_probabilities: Callable, target: Callable | None = N
     log_probabilities, target: functions of points (n, features) and domains (n,) or None, as in `registry.Trained`.
     """
     scores = Accumulator()
-    for start in range(0, len(split), BLOCK):
-        part = split.take(slice(start, start + BLOCK))
+    for rows in blocks(split.x, BLOCK):
+        part = split.take(rows)
         scores.add(log_probabilities(part.x, part.d), part.y, part.d, target and target(part.x, part.d))
     return scores
 

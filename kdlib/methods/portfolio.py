@@ -92,7 +92,7 @@ class Networks:
 
 def with_domain(x: np.ndarray, told: np.ndarray) -> np.ndarray:
     """Features (n, features) and the one-hot domain beside them (n, domains); zeros for a network not told it."""
-    return np.concatenate([x, np.broadcast_to(told, (len(x), told.shape[-1]))], axis=1)
+    return np.concatenate([x, np.broadcast_to(np.float32(told), (len(x), told.shape[-1]))], axis=1)
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,7 @@ class Portfolio:
     """
 
     def __init__(self, problem: Problem):
+        problem = problem.once(Problem.bounded)
         train, fold = problem.train, problem.once(folds)
         self.candidates, self.updates = candidates(problem)
         answers = np.empty((len(self.candidates), len(train), problem.classes))

@@ -14,7 +14,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kdlib.data import Dataset, Split, distributions
+from kdlib.data.dataset import MAX_VALUES, blocks
 from kdlib.data.published import published
+from kdlib.methods import memory
 from kdlib.settings import Settings
 from kdlib.training import loop
 from kdlib.training.batches import InOrder, Shuffled, labelled
@@ -25,10 +27,11 @@ from kdlib.training.plan import TrainingPlan
 
 FRESH_POINTS = 100_000
 FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
+MAX_SAMPLES = 10_000  #: that teachers other than plain networks are fitted to
 
 
 class Problem:
-    """A dataset with a run's settings.
+    """A dataset with a run's settings; raises `loop.TrainingError` if they do not fit each other, or the machine.
 
     progress: called with task, epoch and epochs after every epoch; once, with `reused=True`, for what the cache has.
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
@@ -44,6 +47,7 @@ class Problem:
         fraction: float = 1.0,
         cache: Cache | None = None,
     ):
+        memory.check(dataset, settings)
         self.dataset, self.settings, self.fraction = dataset, settings, fraction
         self.progress = progress or (lambda *_, **__: None)
         self.cache = cache or default_cache()
@@ -61,7 +65,7 @@ class Problem:
         train = whole if fraction == 1 else whole.take(labelled(whole.d, whole.y, [fraction], seed=0)[0])
         self.mean = train.x.mean(axis=0)
         self.deviation = train.x.std(axis=0)
-        constant = self.deviation <= 1e-12 * np.abs(train.x).max(axis=0)  # but for rounding
+        constant = self.deviation <= 1e-12 * np.maximum(train.x.max(axis=0), -train.x.min(axis=0))  # but for rounding
         self.deviation[constant] = 1  # such a feature says nothing, and must not divide by nothing
         self.pool = train  #: points that teachers may be asked about, of which no label is used
         self._made_of_pool = {}
@@ -87,6 +91,14 @@ class Problem:
         other.seeds, other.machines_from = tuple(seeds), machines_from
         other._train_on(train)
         return other
+
+    def bounded(self) -> "Problem":
+        """The same problem with at most `MAX_SAMPLES` training samples, the same share of each domain and class."""
+        most = min(MAX_SAMPLES, MAX_VALUES // self.train.x.shape[1])
+        if len(self.train) <= most:
+            return self
+        (rows,) = labelled(self.train.d, self.train.y, [most / len(self.train)], seed=0)
+        return self.trained_on(self.train.take(rows), self.seeds, self.machines_from)
 
     def first(self, seeds: int) -> "Problem":
         """The same problem with its first seeds only."""
@@ -118,8 +130,11 @@ class Problem:
         self._made[make,] = made
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
-        """Features standardised by the training split's mean and deviation, feature by feature."""
-        return (x - self.mean) / self.deviation
+        """Features standardised by the training split's mean and deviation, as networks see them: float32."""
+        scaled = np.empty(x.shape, np.float32)
+        for rows in blocks(x):
+            scaled[rows] = (x[rows] - self.mean) / self.deviation
+        return scaled
 
     @cached_property
     def distribution(self) -> distributions.KnownDistribution | None:
@@ -196,6 +211,6 @@ class Problem:
         if (answers := self.cache.get(key)) is not None:
             self.progress("answers of teachers", 1, 1, reused=True)
             return answers
-        answers = teacher.log_probabilities(x)
+        answers = np.concatenate([teacher.log_probabilities(x[rows]) for rows in blocks(x)], axis=1)
         self.cache.put(key, answers)
         return answers

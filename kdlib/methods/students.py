@@ -7,6 +7,7 @@ says otherwise.
 import numpy as np
 
 from kdlib.data import Split
+from kdlib.data.dataset import MAX_VALUES
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import LogProbabilities, Student
 from kdlib.methods.targets import soften
@@ -50,20 +51,27 @@ def queries(problem: Problem, copies: int = COPIES) -> tuple[np.ndarray, np.ndar
 
 
 def noisy_copies(split: Split, copies: int) -> tuple[np.ndarray, np.ndarray]:
-    """A split's points, then copies of them (n * copies, features), and the row that each is a copy of."""
-    copies = max(1, min(copies, MAX_QUERIES // len(split)))
-    spread = np.empty_like(split.x)
+    """A split's points, then copies of them (n * copies, features), and the row that each is a copy of.
+
+    There are fewer copies where they would be more than `MAX_QUERIES` points or `MAX_VALUES` features.
+    """
+    copies = max(1, min(copies, MAX_QUERIES // len(split), MAX_VALUES // split.x.size))
+    if copies == 1:
+        return split.x, np.arange(len(split))
+    spread, rng = np.empty_like(split.x), np.random.default_rng(0)
     for k in np.unique(split.d):
         spread[split.d == k] = split.x[split.d == k].std(axis=0)
-    noise = np.random.default_rng(0).standard_normal((copies, *split.x.shape)) * NOISE * spread
-    noise[0] = 0  # the points themselves
-    return (split.x + noise).reshape(-1, split.x.shape[1]), np.tile(np.arange(len(split)), copies)
+    points = np.empty((copies, *split.x.shape))
+    for copy in points:
+        np.add(split.x, rng.standard_normal(split.x.shape) * NOISE * spread, out=copy)
+    points[0] = split.x
+    return points.reshape(-1, split.x.shape[1]), np.tile(np.arange(len(split)), copies)
 
 
 def scaled_queries(problem: Problem, copies: int) -> tuple[np.ndarray, np.ndarray]:
     """The queries as networks see them, and their rows (n * copies,)."""
     x, _ = problem.once(queries, copies, of_pool=True)
-    return problem.scaled(x), np.arange(len(x))
+    return problem.x if x is problem.train.x else problem.scaled(x), np.arange(len(x))
 
 
 def copied_points(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -118,8 +118,11 @@ GATE, POOLED = "gate", "pooled"
 def fit_teacher(problem: Problem, make: Callable[[], Teacher], part: int | str) -> Teacher:
     """A teacher of one domain (by its number), of all samples at once (`POOLED`), or of the domains (`GATE`).
 
+    It is fitted to the problem's `bounded` samples.
+
     Where the problem keeps the choices of another (`machines_from`), the teacher of that one is fitted anew.
     """
+    problem = problem.once(Problem.bounded)
     train, rows = problem.train, problem.domain_rows[part] if isinstance(part, int) else problem.rows
     y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
     samples = train.x[rows], y[rows], outputs

@@ -204,7 +204,10 @@ class Experiment:
     def samples(self) -> pd.DataFrame:
         """Samples of each split, and what it is for."""
         problem = self.problem
-        rows = {"train": (len(problem.train), "trains networks and teachers")}
+        purpose, few = "trains networks and teachers", len(problem.once(Problem.bounded).train)
+        if few < len(problem.train):
+            purpose = f"trains networks; {whole(few)} of them train the kernel machines and the portfolio"
+        rows = {"train": (len(problem.train), purpose)}
         selects = "part of train" if self.dataset.test is None else "valid"
         rows[selects] = (len(problem.select), "is watched during training; selects")
         rows[self.dataset.reported] = (len(problem.report), "is reported")

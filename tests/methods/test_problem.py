@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from small_datasets import small_dataset
 
+from kdlib.data import dataset as dataset_module
 from kdlib.data import gaussians
 from kdlib.data.dataset import REQUIRED
 from kdlib.methods import METHODS, Problem
+from kdlib.methods import problem as problem_module
 from kdlib.methods.direct import plain_network, plain_plan
 from kdlib.settings import Settings
 from kdlib.training.loop import TrainingError
@@ -25,10 +27,34 @@ def assert_equal(ours, theirs):
 
 
 def test_features_are_standardised_by_the_training_split_alone(problem):
-    np.testing.assert_allclose(problem.x.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(problem.x.std(axis=0), 1)
+    np.testing.assert_allclose(problem.x.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(problem.x.std(axis=0), 1, rtol=1e-6)
     x, train = problem.report.x, problem.train.x
-    np.testing.assert_allclose(problem.scaled(x), (x - train.mean(axis=0)) / train.std(axis=0))
+    np.testing.assert_allclose(problem.scaled(x), (x - train.mean(axis=0)) / train.std(axis=0), rtol=1e-6)
+
+
+def test_a_bounded_problem_has_the_same_share_of_each_domain_and_class(problem, monkeypatch):
+    assert problem.bounded() is problem
+    monkeypatch.setattr(problem_module, "MAX_SAMPLES", 60)
+    few = problem.bounded()
+    assert len(few.train) == 60 and few.steps == problem.steps and few.bounded() is few
+    group, whole = (2 * each.train.d + each.train.y for each in (few, problem))
+    np.testing.assert_allclose(np.bincount(group), np.bincount(whole) / 4, atol=0.5)
+    np.testing.assert_array_equal(few.mean, problem.mean)
+
+
+def test_a_teacher_of_many_points_is_asked_block_by_block(problem, monkeypatch):
+    class Counting:
+        content = asked = ()
+
+        def log_probabilities(self, x):
+            self.asked += (len(x),)
+            return np.log(np.stack([np.full(len(x), 0.5), x[:, 0] ** 2], axis=1))[None]
+
+    expected = Counting().log_probabilities(problem.train.x)
+    monkeypatch.setattr(dataset_module, "MAX_VALUES", 3 * 100)
+    np.testing.assert_array_equal(problem.answers(teacher := Counting(), problem.train.x), expected)
+    assert teacher.asked == (100, 100, 40)
 
 
 def test_a_constant_feature_is_zero_and_divides_by_nothing():
