@@ -13,14 +13,18 @@ from benchmarks import growth, page, report, scale, training
 from kdlib.report import manifest
 
 #: arguments of each part's `table` in the full run, and in the quick one, which only shows that everything works
-FULL = {"training": {}, "growth": {}, "report": {}, "scale": {}}
+FULL = {"training": {}, "growth": {}, "report": {}, "size": {}, "scale": {}}
 QUICK = {
     "training": {"rounds": 1, "seconds": 0.05},
     "growth": {"rounds": 1, "seconds": 0.02, "members": (2,), "samples": (480,), "widths": (16,)},
     "report": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
+    "size": {"sizes": ((240, 2),)},
     "scale": {"cases": ((2, 1), (3, 2)), "simulated": ((8, 0.2),), "workers": 4, "experiment": False},
 }
-PARTS = {"training": training.table, "growth": growth.table, "report": report.table, "scale": scale.table}
+PARTS = {
+    "training": training.table, "growth": growth.table, "report": report.table, "size": report.size_table,
+    "scale": scale.table,
+}  # fmt: skip
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
 
 
@@ -45,8 +49,10 @@ def main(arguments=None) -> None:
         save = partial(_save, path=results / f"{part}.csv")
         if part == "training":
             settings = settings | {"ways": _ways(given.only, given.quick)}
-        if part == "report":
-            settings = settings | {"save": save} | ({"epochs": given.epochs} if given.epochs else {})
+        if part in ("report", "size"):
+            settings = settings | {"save": save}
+        if part == "report" and given.epochs:
+            settings = settings | {"epochs": given.epochs}
         table = PARTS[part](**settings, say=_say)
         save(table)
         print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"), flush=True)

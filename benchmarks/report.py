@@ -1,4 +1,4 @@
-"""What a whole report takes: seconds and memory by seeds, and what a second job saves.
+"""What a whole report takes: seconds and memory by seeds and by size of the data, and what a second job saves.
 
 A report is made as `make report` makes it, from an empty folder. Seconds are wall-clock time from start to end. Memory
 is the peak of the one process that took most, which is the kernel of a dataset. `busy_elsewhere` is the number of cores
@@ -12,13 +12,18 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
+
+from kdlib.data import dataset
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ONE = "data_d1.0.pkl"
 SEEDS = (1, 10, 30, 100)
 EPOCHS = 60  #: of 300, so that a hundred seeds can be measured in minutes
+SIZES = ((2400, 2), (2000, 20), (10_000, 100), (60_000, 784))  #: training samples and features
+SIZE_CLASSES, SIZE_DOMAINS, SIZE_SEEDS, SIZE_EPOCHS = 10, 3, 3, 2
 COLUMNS = ["datasets", "seeds", "epochs", "jobs", "seconds", "cpu_seconds", "peak_mib", "busy_elsewhere"]
 
 
@@ -30,19 +35,44 @@ def table(seeds=SEEDS, jobs_seeds: int = 10, jobs=(1, 2), epochs: int = EPOCHS, 
     rows = []
     for datasets, count, at_once in cases:
         say(f"a report on {len(datasets)} datasets, {count} seeds, {epochs} epochs, {at_once} at a time")
-        rows.append((len(datasets), count, epochs, at_once, *_report(datasets, count, epochs, at_once)))
+        with tempfile.TemporaryDirectory() as folder:
+            for name in datasets:
+                shutil.copy(DATA / name, folder)
+            rows.append((len(datasets), count, epochs, at_once, *_report(folder, count, epochs, at_once)))
         table = pd.DataFrame(rows, columns=COLUMNS)
         if save:
             save(table)
     return table
 
 
-def _report(datasets, seeds, epochs, jobs) -> tuple[float, float, float, float]:
+def size_table(sizes=SIZES, say=print, save=lambda table: None) -> pd.DataFrame:
+    """The table of results/size.csv: a report on one dataset of Gaussian clusters, by size; `save` as in `table`."""
+    rows = []
+    for samples, features in sizes:
+        say(f"a report on {samples} samples of {features} features, {SIZE_SEEDS} seeds, {SIZE_EPOCHS} epochs")
+        with tempfile.TemporaryDirectory() as folder:
+            arrays = clusters(samples, features)
+            mib = sum(array.nbytes for array in arrays.values()) / 2**20
+            dataset.save(Path(folder, "clusters.pkl"), arrays)
+            rows.append((samples, features, mib, *_report(folder, SIZE_SEEDS, SIZE_EPOCHS, 1)))
+        save(table := pd.DataFrame(rows, columns=["samples", "features", "array_mib", *COLUMNS[4:]]))
+    return table
+
+
+def clusters(samples: int, features: int) -> dict[str, np.ndarray]:
+    """A dataset of a Gaussian for each of 3 domains and 10 classes; valid and test have a twelfth of train each."""
+    rng = np.random.default_rng(0)
+    centres, arrays = rng.normal(size=(SIZE_DOMAINS, SIZE_CLASSES, features)), {}
+    for part, count in (("train", samples), ("valid", samples // 12), ("test", samples // 12)):
+        d, y = np.arange(count) % SIZE_DOMAINS, np.arange(count) // SIZE_DOMAINS % SIZE_CLASSES
+        x = centres[d, y] + rng.normal(scale=3, size=(count, features))
+        arrays |= {f"x_{part}": x, f"y_{part}": y, f"d_{part}": d}
+    return arrays
+
+
+def _report(data, seeds, epochs, jobs) -> tuple[float, float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        data, out, log = (Path(folder, name) for name in ("data", "out", "log"))
-        data.mkdir()
-        for name in datasets:
-            shutil.copy(DATA / name, data)
+        out, log = Path(folder, "out"), Path(folder, "log")
         command = [sys.executable, "-m", "kdlib.report", "run", f"--data={data}", f"--out={out}", f"--seeds={seeds}"]
         command += [f"--epochs={epochs}", f"--jobs={jobs}"]
         with log.open("w") as file:

@@ -36,6 +36,11 @@ def glorot(rng: np.random.Generator, members: int) -> list[np.ndarray]:
     return weights
 
 
+def weights(hidden: tuple[int, ...] = HIDDEN) -> int:
+    """Weights and biases of one network."""
+    return sum((ins + 1) * outs for ins, outs in pairwise((FEATURES, *hidden, CLASSES)))
+
+
 def flops(samples: int = SAMPLES, hidden: tuple[int, ...] = HIDDEN) -> int:
     """Operations in the matrix products of one epoch of one network.
 

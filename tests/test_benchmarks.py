@@ -93,7 +93,12 @@ def test_a_process_that_ends_or_fails_is_an_error():
 
 def test_reports_are_saved_one_by_one(monkeypatch):
     asked, saved = [], []
-    monkeypatch.setattr(report, "_report", lambda *case: asked.append(case) or (60.0 / case[-1], 50.0, 900.0, 0.0))
+
+    def made(data, *case):
+        asked.append((tuple(sorted(path.name for path in Path(data).iterdir())), *case))
+        return 60.0 / case[-1], 50.0, 900.0, 0.0
+
+    monkeypatch.setattr(report, "_report", made)
     table = report.table(seeds=(1, 10), jobs_seeds=5, epochs=7, say=str, save=saved.append)
     every = tuple(sorted(path.name for path in (ROOT / "data").glob("*.pkl")))
     assert asked == [((report.ONE,), 1, 7, 1), ((report.ONE,), 10, 7, 1), (every, 5, 7, 1), (every, 5, 7, 2)]
@@ -101,6 +106,9 @@ def test_reports_are_saved_one_by_one(monkeypatch):
     assert list(table.columns) == report.COLUMNS
     assert "2 jobs instead of 1" in page.speed_up(table) and "2.00 times" in page.speed_up(table)
     assert "not measured" in page.speed_up(table[:2])
+    sizes = report.size_table(((240, 2), (360, 5)), say=str, save=saved.append)
+    assert asked[4:] == [(("clusters.pkl",), report.SIZE_SEEDS, report.SIZE_EPOCHS, 1)] * 2
+    assert page.size_rows(sizes)["CPU ms per sample"].tolist() == ["210", "140"]
 
 
 def test_growth_counts_networks_and_operations(monkeypatch):
