@@ -67,11 +67,6 @@ class Variant:
         return deviation in self.deviations
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-z), in double precision."""
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
-
-
 def shortened(problem: Problem, deviations: frozenset[Deviation]) -> Problem:
     """The problem with as many epochs as the original is assumed to have had, if that is among the deviations."""
     if Deviation.FEW_UPDATES not in deviations:
@@ -117,7 +112,7 @@ def soft_targets(problem: Problem, variants: Sequence[Variant]) -> tuple[list[np
         as_teachers = [Variant(kind, temperature=1.0, alpha=1.0) for kind in kinds]
         fit = problem.run(stack([plan(problem, each, task, problem.labels, batches) for each in as_teachers]))
         logits = predict(fit.weights, problem.x[rows])
-        outputs[rows] = np.moveaxis(sigmoid(logits) if Deviation.SIGMOID in kinds[0] else logits, 1, 0)
+        outputs[rows] = np.moveaxis(targets.sigmoid(logits) if Deviation.SIGMOID in kinds[0] else logits, 1, 0)
         updates += fit.updates
     by_kind = dict(zip(kinds, np.split(outputs.swapaxes(0, 1), len(kinds)), strict=True))
     return [
@@ -147,11 +142,7 @@ def kd_original(problem: Problem) -> Student:
     variant = Variant(ALL, problem.settings.temperature, problem.settings.alpha)
     short = shortened(problem, ALL)
     (soft,), updates = soft_targets(short, [variant])
-
-    def read(outputs):  # sigmoids that do not sum to one are divided by their sum
-        return targets.log_softmax(np.log(sigmoid(outputs) + 1e-30))
-
-    return Student(plan(short, variant, "kd_original", soft), updates, read=read)
+    return Student(plan(short, variant, "kd_original", soft), updates, activation="sigmoid")
 
 
 def ablation_steps() -> dict[str, frozenset[Deviation]]:

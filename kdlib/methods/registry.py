@@ -11,8 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from kdlib.methods import targets
 from kdlib.methods.problem import Problem
-from kdlib.methods.targets import log_softmax
 from kdlib.training.loop import Fit
 from kdlib.training.networks import predict
 from kdlib.training.plan import TrainingPlan
@@ -42,6 +42,8 @@ class Trained:
     queries: int = 0  #: unlabelled points that teachers were asked about, beyond the training points
     target: LogProbabilities | None = None  #: what the student was to imitate, where it has a value
     choice: str = ""  #: what was chosen on the selection split, in words
+    weights: list[np.ndarray] | None = None  #: of networks of the scaled features, with the label head alone
+    activation: str = "softmax"  #: of these networks' outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Student:
     inputs: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = (
         None  #: network inputs of points; None: scaled
     )
-    read: Callable[[np.ndarray], np.ndarray] = log_softmax  #: log-probabilities of the label head's outputs
+    activation: str = "softmax"  #: of the label head's outputs, one of `targets.ACTIVATIONS`
 
     def trained(self, problem: Problem, fit: Fit) -> Trained:
         """The population whose training gave `fit`."""
@@ -64,10 +66,14 @@ class Student:
         def log_probabilities(x, d=None):
             inputs = problem.scaled(x) if self.inputs is None else self.inputs(x, d)
             outputs = predict(fit.weights, inputs)[..., : problem.classes]
-            return self.read(outputs.astype(np.float64))
+            return targets.ACTIVATIONS[self.activation](outputs.astype(np.float64))
 
+        hidden, last = fit.weights[:-2], [layer[..., : problem.classes] for layer in fit.weights[-2:]]
+        weights = [*hidden, *last] if self.inputs is None else None
         costs = fit.updates, self.teacher_updates, self.queries
-        return Trained(log_probabilities, {"student": fit}, *costs, self.target, self.choice)
+        return Trained(
+            log_probabilities, {"student": fit}, *costs, self.target, self.choice, weights, self.activation
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

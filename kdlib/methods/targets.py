@@ -16,6 +16,20 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(reduce(np.add, np.moveaxis(np.exp(shifted), -1, 0)))[..., None]
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-z), in double precision."""
+    return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
+
+
+def log_normalized_sigmoid(logits: np.ndarray) -> np.ndarray:
+    """log of sigmoids divided by their sum over the last axis."""
+    return log_softmax(np.log(sigmoid(logits) + 1e-30))
+
+
+ACTIVATIONS = {"softmax": log_softmax, "sigmoid": log_normalized_sigmoid}
+"""How outputs of a network become log-probabilities, by name."""
+
+
 def soften(logits: np.ndarray, temperature) -> np.ndarray:
     """softmax(logits / T) over the last axis; T a number, or one per member (member,)."""
     temperature = np.reshape(temperature, (-1,) + (1,) * (logits.ndim - 1)) if np.ndim(temperature) else temperature
