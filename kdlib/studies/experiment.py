@@ -5,6 +5,7 @@ boundaries, and writes it all down. Out of scope: figures (`plots`) and what the
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pandas as pd
 
 from kdlib.data import Dataset
 from kdlib.data.published import published
-from kdlib.evaluation import results
+from kdlib.evaluation import metrics, results
 from kdlib.evaluation.formatting import whole
 from kdlib.methods import METHODS, Method, Problem, Role, Trained, original
 from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
+from kdlib.models import keras_file
+from kdlib.models.networks import Networks
 from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
@@ -56,6 +59,7 @@ class Experiment:
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
         self.ablation: pd.DataFrame | None = None
         self.candidates: pd.DataFrame | None = None
+        self.networks: Networks | None = None
         self._bins: dict[str, tuple[np.ndarray, ...]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
@@ -116,6 +120,27 @@ class Experiment:
         """The candidates of the portfolio: kind, temperature, cross-entropy out of fold, and weight."""
         self.candidates = self.problem.once(Portfolio).table()
         return self.candidates
+
+    def student(self) -> Networks:
+        """The networks of the summary's methods, and the one that is chosen of them on the points that select.
+
+        Its method has the lowest cross-entropy there, on average over the seeds, and it the lowest of its method.
+        """
+        problem, split = self.problem, self.problem.select
+        kept = {name: self.trained[name] for name in self.ran(in_summary=True) if self.trained[name].weights}
+        losses = {name: metrics.nll(each.log_probabilities(split.x, None), split.y) for name, each in kept.items()}
+        losses = {name: np.where(np.isfinite(loss), loss, np.inf) for name, loss in losses.items()}
+        chosen = min(losses, key=lambda name: losses[name].mean())
+        self.networks = Networks.of(
+            {name: each.weights for name, each in kept.items()}, problem.mean, problem.deviation,
+            dataset=self.dataset.name, sha256=self.dataset.sha256, settings=asdict(self.settings),
+            method=chosen, seed=int(losses[chosen].argmin()),
+            activations={name: each.activation for name, each in kept.items()},
+            titles={name: METHODS[name].title for name in kept},
+            features=[f"x{i}" for i in range(self.dataset.features)],
+            classes=[str(c) for c in range(problem.classes)], domains=[str(k) for k in range(problem.domains)],
+        )  # fmt: skip
+        return self.networks
 
     def cumulative_ablation(self) -> pd.DataFrame:
         """Fixes the replica's deviations one after the other; see `original.cumulative_ablation`."""
@@ -241,8 +266,11 @@ class Experiment:
         table = self.methods.set_index("title")[OUTCOMES].rename_axis("method")
         return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers or search"})
 
-    def write(self, output) -> str:
-        """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so."""
+    def write(self, output, card: str = "") -> str:
+        """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so.
+
+        card: of the student, if there is one, which is then written too.
+        """
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
@@ -254,4 +282,8 @@ class Experiment:
         facts = {"distribution": distribution and distribution.name, "published": published(distribution)}
         (output / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         np.savez_compressed(output / "boundaries.npz", **self.maps)
+        if self.networks is not None:
+            self.networks.write(output / "student.npz")
+            keras_file.write(output / "student.keras", self.networks, *map(self.networks.about.get, ("method", "seed")))
+            (output / "student.md").write_text(f"# The student of {self.dataset.name}\n\n{card}", encoding="utf-8")
         return results.write_checksums(output)

@@ -1,0 +1,91 @@
+"""The model card of a dataset's student: what it is, what it was made from, how good it is, its limits, and its use.
+
+In the sense of Mitchell et al., Model cards for model reporting, 2019; every number is computed. Out of scope: whom the
+model is for, which a report on methods does not know.
+"""
+
+import pandas as pd
+
+from kdlib.data import Dataset
+from kdlib.evaluation.comparison import sampling_interval
+from kdlib.evaluation.formatting import counted, decimal, setting, value_range, whole
+from kdlib.evaluation.results import reported, select
+from kdlib.models.networks import Networks
+
+MAX_FEATURES = 8  #: whose ranges are listed
+USE = '''
+With Keras 3, or with NumPy alone, from `x` (n, features) in the features' own units to `p` (n, classes):
+
+```python
+import keras
+
+model = keras.models.load_model("student.keras")
+p = model.predict(x)
+```
+
+```python
+import json
+import numpy as np
+
+student = np.load("student.npz")
+about = json.loads(str(student["about"]))
+
+
+def probabilities(x, method=about["method"], seed=about["seed"]):
+    """P(class | x) (n, classes) of points (n, features), from the network of a method and a seed."""
+    z = (x - student["mean"]) / student["deviation"]
+    for i in range(about["layers"][method]):
+        z = np.maximum(z, 0) if i else z
+        z = z @ student[f"{method}/kernel_{i}"][seed] + student[f"{method}/bias_{i}"][seed]
+    if about["activations"][method] == "sigmoid":
+        z = -np.logaddexp(0, -z)
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+```
+'''
+
+
+def model_card(networks: Networks, results: pd.DataFrame, dataset: Dataset, split_sizes: dict[str, int]) -> str:
+    """The card in Markdown. results: tidy, of all methods; split_sizes: points of the splits that they score on."""
+    about = networks.about
+    method, seed, split = about["method"], about["seed"], reported(results)
+    points, (train, select_points, _) = split_sizes[split], dataset.roles()
+    mine = results[(results["method"] == method) & (results["split"] == split)]
+    one = mine[mine["seed"] == seed].set_index(["domain", "metric"])["value"]
+    accuracy = one["all", "accuracy"]
+    low, high = sampling_interval(accuracy, points)
+    seeds = select(mine)["value"]
+    domains = [domain for domain, metric in one.index if metric == "accuracy" and domain != "all"]
+    lines = [
+        f"- **Network**: *{about['titles'][method]}*, seed {seed}: {counted(dataset.features, 'feature')}, hidden "
+        f"layers of {setting(about['settings']['hidden'])} units, {counted(dataset.classes, 'class', 'classes')}. Its "
+        f"method has the lowest mean cross-entropy of {counted(len(networks.methods), 'method')} on the "
+        f"{whole(len(select_points))} points that select, and it the lowest of {counted(len(seeds), 'seed')}.",
+        f"- **Data**: `{dataset.name}.pkl`, SHA-256 `{dataset.sha256}`; {whole(len(train))} training points of "
+        f"{counted(dataset.domains, 'domain')}.",
+        f"- **Accuracy**: {decimal(accuracy)} on the {whole(points)} {split} points, with a 95% sampling interval from "
+        f"{decimal(low)} to {decimal(high)} (Wilson); over the method's seeds, {value_range(seeds, decimal)}. Expected "
+        f"calibration error: {decimal(one['all', 'ece'])}.",
+        f"- **Limits**: it does not see the domain. {_weakest(one, domains)}{_ranges(about['features'], dataset)}",
+    ]
+    files = (
+        "[student.keras](student.keras) is one network, [student.npz](student.npz) has every seed of every method that "
+        "the summary compares, and [student.md](student.md) is this description."
+    )
+    return "\n".join([files, "", *lines, USE])
+
+
+def _weakest(one: pd.Series, domains: list[str]) -> str:
+    if len(domains) < 2:
+        return ""
+    worst = min(domains, key=lambda k: one[k, "accuracy"])
+    return f"Of the domains it is weakest in {worst}, with an accuracy of {decimal(one[worst, 'accuracy'])}. "
+
+
+def _ranges(names: list[str], dataset: Dataset) -> str:
+    text = "What lies outside the training points is extrapolated"
+    if dataset.features > MAX_FEATURES:
+        return f"{text}."
+    ranges = zip(names, dataset.train.x.min(axis=0), dataset.train.x.max(axis=0), strict=True)
+    each = ", ".join(f"{name} from {low:.3g} to {high:.3g}" for name, low, high in ranges)
+    return f"{text}: they have {each}.".replace(" -", " −")
