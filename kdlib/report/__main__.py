@@ -1,8 +1,9 @@
-"""The command: `run` a report or `sweep`, `check` or `convert` a dataset, `keep` or `verify` a report."""
+"""The command: `run` a report or `sweep`, `check` or `convert` a dataset, use a network of a run, compare reports."""
 
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 
 from kdlib.evaluation.formatting import counted
@@ -148,33 +149,91 @@ def _describe(path, data) -> str:
     return f"{path}: {', '.join(samples)}; {', '.join(sizes)}"
 
 
+def export(given) -> int:
+    """Writes one network of a run as a Keras model."""
+    from kdlib.models import keras_file
+    from kdlib.models.networks import Networks
+
+    def write() -> str:
+        networks = Networks.read(given.run / "student.npz")
+        method = given.method or networks.about["method"]
+        chosen = networks.about["seed"] if method == networks.about["method"] else 0
+        seed = chosen if given.seed is None else given.seed
+        keras_file.write(given.out, networks, method, seed)
+        return f"{given.out}: {networks.about['titles'][method]}, seed {seed}, of {networks.about['dataset']}\n"
+
+    return _use_model(write)
+
+
+def predict(given) -> int:
+    """Prints what a network says of the rows of a CSV file."""
+    from kdlib.models import table
+
+    return _use_model(lambda: table.predict(given.model, given.table).to_csv(index=False, float_format="%.9g"))
+
+
+def _use_model(act) -> int:
+    """Prints the text that `act` returns, or what is wrong."""
+    from kdlib.data import DataContractError
+    from kdlib.models.networks import ModelError
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        sys.stdout.write(act())
+    except (ModelError, DataContractError) as error:
+        return print_error(" ".join(str(error).split()), FAILED)
+    except OSError as error:
+        return print_error(f"{error.filename}: {error.strerror}", FAILED)
+    return 0
+
+
 def keep(given) -> int:
     """Makes a report the reference."""
     return _use_reference(lambda reference: print(reference.keep(given.out, given.reference)) or 0)
 
 
 def verify(given) -> int:
-    """Compares a report with the reference."""
+    """Compares a report with the reference, or with an archive of another report."""
 
     def compare(reference) -> int:
-        agrees, lines = reference.compare(given.out, given.reference)
+        is_archive = given.reference.suffix == ".zip"
+        with archives.unpacked(given.reference) if is_archive else nullcontext(given.reference) as other:
+            agrees, lines = reference.compare(given.out, other)
         print(*lines, sep="\n")
         print(f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}")
         return 0 if agrees else FAILED
+
+    from kdlib.report import archive as archives
 
     return _use_reference(compare)
 
 
 def _use_reference(act) -> int:
-    from kdlib.report import reference
+    from kdlib.report import archive, reference
 
     try:
         return act(reference)
-    except reference.NotComparable as error:
+    except (archive.ArchiveError, reference.NotComparable) as error:
         return print_error(error)
 
 
-ACTIONS = {"run": run, "sweep": sweep, "check": check, "convert": convert, "keep": keep, "verify": verify}
+def archive(given) -> int:
+    """Archives a report."""
+    from kdlib.report import archive
+
+    try:
+        print(archive.write(given.out, given.data, given.author))
+    except archive.ArchiveError as error:
+        return print_error(error, FAILED)
+    except OSError as error:
+        return print_error(f"{error.filename}: {error.strerror}", FAILED)
+    return 0
+
+
+ACTIONS = {
+    "run": run, "sweep": sweep, "check": check, "convert": convert, "export": export, "predict": predict,
+    "archive": archive, "keep": keep, "verify": verify,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

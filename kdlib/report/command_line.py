@@ -29,9 +29,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The parser; what it parses has the action's name as `action`."""
     parser = Parser(prog="python -m kdlib.report", description="A report on knowledge distillation, from notebooks.")
-    actions = parser.add_subparsers(
-        dest="action", required=True, metavar="run | sweep | check | convert | keep | verify", parser_class=Parser
-    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
 
     run = actions.add_parser("run", help="bring the report up to date")
     _add_report_options(run, out="reports")
@@ -50,13 +48,30 @@ def parser() -> argparse.ArgumentParser:
     for role, meaning in (("label", "the class"), ("domain", "the domain"), ("split", "train, valid or test")):
         convert.add_argument(f"--{role}", default=role, metavar="COLUMN", help=f"the column of {meaning} ({role})")
 
+    export = actions.add_parser("export", help="write one network of a run as a Keras model")
+    export.add_argument("run", type=Path, metavar="RUN", help="the folder of a dataset in a report, as reports/mine")
+    export.add_argument("--method", metavar="NAME", help="the network's method (the chosen one)")
+    export.add_argument("--seed", type=_parse_value, metavar="I", help="its seed (the chosen one; of other methods 0)")
+    export.add_argument("--out", type=Path, default=Path("model.keras"), metavar="FILE", help="(model.keras)")
+
+    predict = actions.add_parser("predict", help="class and probabilities of the rows of a CSV file, as CSV")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a .keras file that export wrote, or student.npz")
+    predict.add_argument("table", type=Path, metavar="CSV", help="a header with the features, and a row per point")
+
+    archive = actions.add_parser("archive", help="one zip of a report, with its data, networks, notebooks and code")
+    archive.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report that is up to date")
+    archive.add_argument("--data", type=Path, default=Path("data"), metavar="FOLDER", help="its datasets (data)")
+    author = "The kdlib developers"
+    archive.add_argument("--author", default=author, metavar="NAME", help=f"whom to cite ({author})")
+
     for action, help in (
         ("keep", "make a report the reference that others are compared with"),
         ("verify", "compare a report with the reference, metric by metric"),
     ):
         compared = actions.add_parser(action, help=help)
         compared.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report")
-        compared.add_argument("reference", type=Path, metavar="REFERENCE", help="the folder of the reference")
+        what = "the folder of the reference" + (", or an archive" if action == "verify" else "")
+        compared.add_argument("reference", type=Path, metavar="REFERENCE", help=what)
     return parser
 
 

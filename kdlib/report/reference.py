@@ -39,10 +39,16 @@ def keep(out: Path, reference: Path) -> str:
 
 
 def compare(out: Path, reference: Path) -> tuple[bool, list[str]]:
-    """Whether a report agrees with the reference, and lines that say how, and list what disagrees."""
+    """Whether a report agrees with the reference, and lines that say how, and list what disagrees.
+
+    reference: what `keep` wrote, or another report.
+    """
     try:
-        then = json.loads((reference / "record.json").read_text(encoding="utf-8"))
-        before = pd.read_csv(reference / "means.csv", dtype={"dataset": str, "domain": str})
+        if (reference / manifest.FILE).is_file():
+            then, before = _record(reference), _means(reference)
+        else:
+            then = json.loads((reference / "record.json").read_text(encoding="utf-8"))
+            before = pd.read_csv(reference / "means.csv", dtype={"dataset": str, "domain": str})
     except (OSError, ValueError):
         raise NotComparable(f"reference: expected record.json and means.csv in {str(reference)!r}") from None
     now, after = _record(out), _means(out)

@@ -1,0 +1,171 @@
+"""An archive of a report: one zip with its pages, results, networks, data, notebooks and code, for strangers.
+
+Unpacked, it is a checkout with a finished report: `run` finds nothing due, trains nothing, and makes the pages again.
+`crate` describes it. The same report gives the same bytes. Out of scope: sweeps, and identifiers that only a repository
+of archives can give, such as a DOI.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from kdlib.report import crate, manifest
+from kdlib.settings import Settings
+
+FILE = "archive.zip"  #: in the folder of the report
+DATE = 1980, 1, 1, 0, 0, 0  #: of all files in it
+ROOT = manifest.PACKAGE.parent
+LOCK = "requirements.txt"
+SOURCES = (
+    "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "environment.yml", "pyproject.toml",
+    "requirements*.txt", "data/**/*.md", "docs/*.md", "kdlib/**/*.*", "notebooks/**/*.*", "tools/*.py",
+)  # fmt: skip
+
+
+class ArchiveError(Exception):
+    """A report cannot be archived, or a file is no archive of one; one line says why."""
+
+
+def write(report: Path, data: Path, author: str) -> Path:
+    """Archives a report that is up to date with this checkout; returns the archive's path.
+
+    data: the folder of its datasets. author: whom to cite. Raises `ArchiveError` or OSError.
+    """
+    runs = _runs(report)
+    files = {f"reports/{name}": content for name, content in _published(report, runs).items()}
+    files |= _datasets(data, runs) | _sources()
+    templates = {manifest.digest(content): name for name, content in files.items() if name.startswith("notebooks/")}
+    for name, record in runs.items():
+        if changed := _changed(record, templates):
+            raise ArchiveError(f"{name or 'summary'}: {changed} has changed since it ran; make the report again")
+    title = f"A report on knowledge distillation, {runs['']['started'][:10]}"
+    files["CITATION.cff"] += _citation(title, runs[""], author).encode()
+    files["ARCHIVE.md"] = _readme(command := _command(runs)).encode()
+    described = crate.describe(title, author, command, files, runs, templates)
+    files[crate.FILE] = json.dumps(described, indent=1, ensure_ascii=False).encode()
+    path = report / FILE
+    part = path.with_name(f".{FILE}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(part, "w") as archive:
+            for name, content in sorted(files.items()):
+                info = zipfile.ZipInfo(name, DATE)
+                info.external_attr = 0o644 << 16
+                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The folder of the report in an archive, unpacked for as long as it is needed; raises `ArchiveError`."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder, [name for name in archive.namelist() if name.startswith("reports/")])
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ArchiveError(f"{path}: expected an archive that `make archive` wrote: {error}") from None
+        yield Path(folder) / "reports"
+
+
+def _runs(report: Path) -> dict[str, dict]:
+    """The manifests of a report by the folder's name, "" for the summary."""
+    summary = manifest.read(report)
+    if summary is None or summary["status"] != "ok" or "runs" not in summary["hashes"]:
+        raise ArchiveError(f"there is no good report in {str(report)!r}: `make report` makes one")
+    runs = {"": summary}
+    for path in sorted([*report.glob(f"*/{manifest.FILE}"), *report.glob(f"*/*/{manifest.FILE}")]):
+        name, record = path.parent.relative_to(report).as_posix(), manifest.read(path.parent)
+        if record is None or "data" not in record["hashes"] or ("/" in name and name.split("/")[0] not in runs):
+            continue  # of another report below this one, such as a draft
+        if record["status"] not in ("ok", "invalid"):
+            raise ArchiveError(f"{name}: its last run {record['status']}; make the report again")
+        runs[name] = record
+    return runs
+
+
+def _published(report: Path, runs: dict[str, dict]) -> dict[str, bytes]:
+    """The files of all runs, with their pages, by their names in the report."""
+    found = {}
+    for name, record in runs.items():
+        files = record.get("files", {})
+        pages = [page for page in ("index.html", "report.html") if files and (report / name / page).is_file()]
+        for file in (manifest.FILE, *files, *pages):
+            content = (report / name / file).read_bytes()
+            if file in files and manifest.digest(content) != files[file]:
+                raise ArchiveError(f"{name or 'summary'}: {file} was altered; make the report again")
+            found[f"{name}/{file}".lstrip("/")] = content
+    return found
+
+
+def _datasets(folder: Path, runs: dict[str, dict]) -> dict[str, bytes]:
+    """The datasets that were run on, found by the hash of their content."""
+    contents = {path.name: path.read_bytes() for path in sorted(folder.glob("*.[pP][kK][lL]"))}
+    names = {manifest.digest(content): name for name, content in contents.items()}
+    for name, record in runs.items():
+        if name and record["hashes"]["data"] not in names:
+            raise ArchiveError(f"{name}: its dataset is not in {str(folder)!r}, or has changed; make the report again")
+    used = [names[record["hashes"]["data"]] for name, record in runs.items() if name]
+    return {f"data/{name}": contents[name] for name in used}
+
+
+def _sources() -> dict[str, bytes]:
+    paths = {path for pattern in SOURCES for path in ROOT.glob(pattern) if path.is_file()}
+    hidden = {path for path in paths if path.suffix == ".pyc" or ".ipynb_checkpoints" in path.parts}
+    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths - hidden}
+
+
+def _changed(record: dict, templates: dict[str, str]) -> str:
+    """What of a run's notebook, code and lock differs from this checkout; empty if nothing of it is due."""
+    hashes = record["hashes"]
+    if hashes["notebook"] not in templates:
+        return "its notebook"
+    if hashes.get("lock") != manifest.digest((ROOT / LOCK).read_bytes()):
+        return LOCK
+    found = manifest.code_digests(hashes["code"])
+    return next((file for file, digest in hashes["code"].items() if found.get(file) != digest), "")
+
+
+def _command(runs: dict[str, dict]) -> str:
+    """The command that brings the report up to date, which it is."""
+    given = next((record["parameters"] for name, record in runs.items() if name), {})
+    words = ["python tools/environment.py -m kdlib.report run"]
+    for name, default in asdict(Settings()).items():
+        value = tuple(given[name]) if isinstance(given.get(name), list) else given.get(name, default)
+        if value != default:
+            words.append(f"--{name.replace('_', '-')}={','.join(map(str, value)) if name == 'hidden' else value}")
+    words += ["--draft"] if given.get("draft") else []
+    return " ".join([*words, *(["--study"] if any("/" in name for name in runs) else [])])
+
+
+def _readme(command: str) -> str:
+    return f"""# A report, its data and its code
+
+`reports/index.html` is the report, and `README.md` says how it is made; `{crate.FILE}` says what was run, as a
+Provenance Run Crate. This makes all pages again from the notebooks that were executed, and trains nothing:
+
+    find reports -name '*.html' -delete
+    {command}
+
+With `--force` it trains all of it again. To compare another report with this archive:
+
+    python tools/environment.py -m kdlib.report verify REPORT {FILE}
+"""
+
+
+def _citation(title: str, summary: dict, author: str) -> str:
+    """What CITATION.cff says of the archive, beside the software."""
+    results = {
+        "type": "other",
+        "value": f"sha256:{summary['files']['results.csv']}",
+        "description": "SHA-256 of reports/results.csv in this archive",
+    }
+    fields = {"type": "data", "title": title, "authors": [{"name": author}]}
+    fields |= {"date-released": summary["started"][:10], "identifiers": [results]}
+    return f"preferred-citation: {json.dumps(fields)}\n"  # JSON is YAML
