@@ -50,7 +50,7 @@ options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+
 	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
 
 .DEFAULT_GOAL := help
-.PHONY: help report study smoke sweep verify reference data collection lab open test lint bench lock clean
+.PHONY: help report study smoke sweep archive verify reference data collection lab open test lint bench lock clean
 
 help: ## what can be made, and what can be set
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -69,6 +69,9 @@ smoke: ## a draft of the report, reports/draft/index.html: everything runs, on t
 
 sweep: ## every combination of the settings in SWEEP, reports/sweep/index.html; only what is new runs
 	$(python) -m kdlib.report sweep $(data) --out="$${OUT:-reports/sweep}" $(options) -- "$${SWEEP:-notebooks/sweep.yaml}"
+
+archive: ## one zip of the report in OUT, archive.zip, with its data, networks, notebooks and code
+	$(python) -m kdlib.report archive $(data) -- "$${OUT:-reports}"
 
 verify: ## make the report again, in reports/verify, and compare it with the committed reference; or VERIFY=smoke
 	$(python) $(report) --out=reports/verify --force $(budget) $(options)
