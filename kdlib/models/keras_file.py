@@ -52,13 +52,16 @@ def write(path, networks: Networks, method: str, seed: int) -> None:
         model.save(saved := Path(folder) / "model.keras")
         with zipfile.ZipFile(saved) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
-    metadata = json.loads(files["metadata.json"])
-    del metadata["date_saved"]
-    about = networks.about | {"method": method, "seed": seed}
-    files |= {"metadata.json": json.dumps(metadata).encode(), ABOUT: json.dumps(about).encode()}
+    for name in ("metadata.json", "config.json"):  # without what differs each time, such as addresses in memory
+        files[name] = json.dumps(json.loads(files[name], object_hook=_without_marks)).encode()
+    files[ABOUT] = json.dumps(networks.about | {"method": method, "seed": seed}).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
+
+
+def _without_marks(values: dict) -> dict:
+    return {key: value for key, value in values.items() if key not in ("date_saved", "shared_object_id")}
 
 
 def read(path):
