@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 
+from kdlib import pins
+
 _ready: dict = {}  #: in the process: the prepared ways, each with its seconds per epoch at the last run
 
 
@@ -21,13 +23,10 @@ class Worker:
     """A process for the ways of one module of `benchmarks.peers`; close it with `with`."""
 
     def __init__(self, module: str):
-        from kdlib.report.execution.jupyter_kernel import (  # not in the process itself: it brings papermill
-            ONE_THREAD,
-            QUIET,
-        )
+        from kdlib.report.execution.jupyter_kernel import QUIET  # not in the process itself: it brings papermill
 
         self.module = module
-        os.environ.update(ONE_THREAD | QUIET)  # what a process starts with; too late once it runs
+        os.environ.update(pins.variables() | QUIET)  # what a process starts with; too late once it runs
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_serve, args=(module, theirs), daemon=True)

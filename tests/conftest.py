@@ -1,5 +1,8 @@
 """Settings of the tests' own process, made before TensorFlow is imported; a real report and sweep that many read."""
 
+import kdlib  # noqa: F401, before NumPy is imported, as it sets what decides the bits
+
+# isort: split
 import os
 import signal
 import subprocess
@@ -10,10 +13,7 @@ from run_report import FIVE_KEYS, run_report
 
 # Each test computes: what a cache holds from another run would prove nothing.
 os.environ.update(
-    TF_NUM_INTRAOP_THREADS="1",
-    TF_NUM_INTEROP_THREADS="1",
     TF_CPP_MIN_LOG_LEVEL="3",
-    OMP_NUM_THREADS="1",
     KDLIB_CACHE="",
 )
 # A shell's background jobs ignore Ctrl-C, and so would all that is started here, which some tests send it to.

@@ -17,7 +17,7 @@ BEGIN, END = "<!-- written by tools/architecture.py -->", "<!-- end -->"
 
 #: folders of kdlib, and modules beside them, by floor: the first is the ground
 FLOORS = (
-    ("settings", "display", "data", "training"),
+    ("pins", "settings", "display", "data", "training"),
     ("methods", "evaluation", "models"),
     ("plots", "report"),
     ("studies",),

@@ -9,10 +9,13 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+
+from kdlib import pins
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RECORDED_PACKAGES = (
@@ -46,7 +49,10 @@ def page_key(links: dict) -> str:
 
 
 def environment() -> dict:
-    """Versions, processor and threads of this process: what a run's results may depend on."""
+    """Versions, processor, pins and threads of this process: what a run's results may depend on.
+
+    With pins the same versions give the same bits on every processor that can do what `pins.NEEDED` lists.
+    """
     versions = {}
     for package in RECORDED_PACKAGES:
         try:
@@ -57,6 +63,9 @@ def environment() -> dict:
         "python": platform.python_version(),
         "versions": versions,
         "cpu": _cpu(),
+        "features": " ".join(filter(re.compile("avx|fma|sse").match, pins.features())),
+        "libc": " ".join(platform.libc_ver()),
+        "pins": pins.PINS if pins.are_set() else {},
         "cores": os.cpu_count(),
         "threads": 1,
         "platform": f"{platform.system()} {platform.machine()}",

@@ -1,8 +1,9 @@
 """The committed reference: the results of one report, and whether another agrees with them.
 
-On the same processor, versions, lock and threads the results must be the same to the last bit. Elsewhere rounding
-differs, and training amplifies it until each network is another one of the same kind; then every metric's mean over
-seeds must agree within `TOLERANCE` standard errors of the difference, plus a minimum. Out of scope: making reports.
+With the same pins (`kdlib.pins`), versions, lock and threads, or without pins on the same processor, the results must
+be the same to the last bit. Elsewhere rounding differs, and training amplifies it until each network is another one of
+the same kind; then every metric's mean over seeds must agree within `TOLERANCE` standard errors of the difference, plus
+a minimum. Out of scope: making reports.
 """
 
 import base64
@@ -62,7 +63,7 @@ def compare(out: Path, reference: Path) -> tuple[bool, list[str]]:
     if differences:
         lines = [f"bits may differ, since the report was made differently: {'; '.join(differences)}"]
     else:
-        lines = ["not the same bits, though processor, versions, lock and threads are the same"]
+        lines = ["not the same bits, though pins or processor, versions, lock and threads are the same"]
     lines += [f"{len(before) - len(wrong)} of {len(before)} means agree within {TOLERANCE:g} standard errors"]
     lines += [_describe(row) for row in wrong.head(MAX_LISTED).itertuples()]
     lines += [f"and {len(wrong) - MAX_LISTED} more"] if len(wrong) > MAX_LISTED else []
@@ -130,8 +131,11 @@ def _record(out: Path) -> dict:
 def _differences(then: dict, now: dict) -> list[str]:
     """What differs in how two reports were made; code and data count, since they give a reason for other results."""
     before, after = then["environment"], now["environment"]
-    found = [f"{key} {before[key]} -> {after[key]}" for key in ("cpu", "platform", "python", "threads")
-             if before[key] != after[key]]  # fmt: skip
+    keys = ["pins", "platform", "libc", "python", "threads"]
+    if not (before.get("pins") and after.get("pins")):
+        keys.append("cpu")
+    found = [f"{key} {before.get(key) or 'none'} -> {after.get(key) or 'none'}" for key in keys
+             if (before.get(key) or "none") != (after.get(key) or "none")]  # fmt: skip
     versions = before["versions"].keys() | after["versions"].keys()
     found += [f"{name} {before['versions'].get(name)} -> {after['versions'].get(name)}" for name in sorted(versions)
               if before["versions"].get(name) != after["versions"].get(name)]  # fmt: skip

@@ -63,6 +63,17 @@ def test_elsewhere_means_agree_within_chance_and_disagreements_are_listed(tmp_pa
     )
 
 
+def test_with_pins_another_processor_is_no_reason_for_other_bits(tmp_path):
+    pinned = HERE | {"pins": {"A": "1"}}
+    reference.keep(make_report(tmp_path / "first", environment=pinned), tmp_path / "pinned")
+    near = make_report(tmp_path / "near", noise=1, environment=pinned | {"cpu": "B"})
+    agrees, lines = reference.compare(near, tmp_path / "pinned")
+    assert not agrees and "not the same bits, though pins" in lines[0]
+    unpinned = make_report(tmp_path / "unpinned", noise=1, environment=HERE | {"cpu": "B"})
+    agrees, lines = reference.compare(unpinned, tmp_path / "pinned")
+    assert agrees and "pins {'A': '1'} -> none" in lines[0] and "cpu A -> B" in lines[0]
+
+
 def test_what_only_one_has_is_a_disagreement(tmp_path, kept):
     other = HERE | {"cpu": "B"}
     agrees, lines = reference.compare(

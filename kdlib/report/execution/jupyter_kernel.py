@@ -16,22 +16,11 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
+from kdlib import pins
 from kdlib.display import PROGRESS_MIME
 from kdlib.report.execution.programs import kept_programs
 
 ENGINE = "kdlib"  #: the engine's name in papermill
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    ),
-    "1",
-)
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
 # Dask's workers set a trim threshold of 64 KiB. Inherited by a kernel, it makes glibc map every block over 128 KiB
 # again, which takes a quarter of a training's time.
@@ -42,7 +31,7 @@ def kernel_environment(private: Path) -> dict[str, str]:
     """The kernel's environment variables; `private` replaces IPython's folder in the user's home."""
     kdlib_parent = str(Path(__file__).resolve().parents[3])  # the kernel's kdlib is the one that was hashed
     path = os.pathsep.join(filter(None, [kdlib_parent, os.environ.get("PYTHONPATH")]))
-    return os.environ | ONE_THREAD | QUIET | KEEP_MEMORY | {
+    return os.environ | pins.variables() | QUIET | KEEP_MEMORY | {
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": str(private),
