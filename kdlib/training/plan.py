@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kdlib.training import losses
 from kdlib.training.batches import Together
 
 
@@ -27,6 +28,14 @@ class TrainingPlan:
     watch: tuple[np.ndarray, np.ndarray] | None = None  #: points (n, features) and one-hot labels, scored every epoch
     keep_best: bool = False  #: keep each member's weights of its best epoch on `watch`
     checkpoints: tuple[int, ...] = ()  #: epochs, counted from 1, whose weights are kept
+
+    def __post_init__(self):
+        widths, outputs = [target.shape[-1] for target in self.targets], self.weights[-1].shape[-1]
+        if any(target.shape[-2] != self.x.shape[-2] for target in self.targets):
+            rows = ", ".join(str(target.shape[-2]) for target in self.targets)
+            raise ValueError(f"{self.task}: expected targets of {self.x.shape[-2]} points, as x has, got {rows}")
+        if self.loss.__module__ == losses.__name__ and set(widths) != {outputs} and sum(widths) != outputs:
+            raise ValueError(f"{self.task}: expected targets of {outputs} columns, as there are outputs, got {widths}")
 
     @property
     def members(self) -> int:
