@@ -8,11 +8,12 @@
 ## JOBS=            notebooks that run at once (as many as there are cores)
 ## SCHEDULER=       a dask scheduler that runs them, tcp://host:port or the file that holds it (this machine)
 ## DASHBOARD=       1: Dask's dashboard, to this machine only
+## METHODS=         methods of your own, a Python file, which runs (none; an example: notebooks/methods.py)
 ## SWEEP=           lists of settings, in YAML (notebooks/sweep.yaml)
 ## VERIFY=          smoke: a quick draft, instead of the full report
 ## FAST=            1: test without what takes longest, in about a minute
 ## PYTHON=python3   the Python that .venv is made from
-VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD SWEEP VERIFY FAST PYTHON
+VARIABLES = DATA OUT SEEDS EPOCHS JOBS SCHEDULER DASHBOARD METHODS SWEEP VERIFY FAST PYTHON
 DATA =
 OUT =
 SEEDS =
@@ -20,6 +21,7 @@ EPOCHS =
 JOBS =
 SCHEDULER =
 DASHBOARD =
+METHODS =
 SWEEP =
 VERIFY =
 FAST =
@@ -47,7 +49,7 @@ $(if $(filter-out 1,$(FAST)),$(error FAST: expected 1 or nothing, got $(FAST)))
 reference = reports/reference/$(if $(VERIFY),smoke,whole)
 budget = $(if $(VERIFY),--draft --seeds=2 --epochs=2)
 options = $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} $${JOBS:+"--jobs=$$JOBS"} \
-	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard}
+	$${SCHEDULER:+"--scheduler=$$SCHEDULER"} $${DASHBOARD:+--dashboard} $${METHODS:+"--methods=$$METHODS"}
 
 .DEFAULT_GOAL := help
 .PHONY: help report study smoke sweep archive verify reference data collection lab open test lint bench lock clean

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +15,8 @@ from kdlib.evaluation import results
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = dict(re.findall(r"^### (.*)\n\n((?:.|\n)*?)(?=^###|\Z)", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
-TITLES = {"kd_hard_labels": "KD, hard labels", "kd_forest_teachers": "KD, forest teachers"}
+RECIPE_TITLES = {"kd_hard_labels": "KD, hard labels", "kd_forest_teachers": "KD, forest teachers"}
+TITLES = RECIPE_TITLES | {"kd_product": "KD, product of teachers"}  # and the one of notebooks/methods.py
 
 
 def follow(recipe, folder) -> None:
@@ -73,15 +75,18 @@ def report(copy):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
-    (copy / "sweep.yaml").write_text(f"alpha: [0, 1]\nmethods: [ffnn, {', '.join(TITLES)}]\n")
+    (copy / "sweep.yaml").write_text(f"alpha: [0, 1]\nmethods: [ffnn, {', '.join(RECIPE_TITLES)}]\n")
     run("kdlib.data.collection", "data", "rings")
-    run("kdlib.report", "run", "--data=data", "--out=out", "--seeds=2", "--epochs=2")
-    run("kdlib.report", "sweep", "--data=data", "--out=swept", "--seeds=2", "--epochs=2", "sweep.yaml")
+    options = "--data=data", "--methods=notebooks/methods.py", "--seeds=2", "--epochs=2"
+    run("kdlib.report", "run", *options, "--out=out")
+    run("kdlib.report", "sweep", *options, "--out=swept", "sweep.yaml")
     return copy
 
 
 @pytest.mark.slow
-def test_new_methods_are_in_results_tables_and_pages(report):
+def test_new_methods_are_in_results_tables_figures_and_pages(report):
+    maps = np.load(report / "out/rings/boundaries.npz")
+    assert {f"{name}/mean" for name in TITLES} < set(maps)
     for file in ("out/rings/results.csv", "out/results.csv", "swept/results.csv"):
         assert TITLES.keys() < set(pd.read_csv(report / file)["method"])
     methods = pd.read_csv(report / "out/rings/methods.csv", index_col="method")

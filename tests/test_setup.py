@@ -333,6 +333,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(checkout):
         "JOBS",
         "SCHEDULER",
         "DASHBOARD",
+        "METHODS",
         "SWEEP",
         "VERIFY",
         "FAST",
@@ -349,6 +350,7 @@ def test_the_report_by_default(checkout):
     draft = [*script, "--draft", "--out=reports/draft", "--seeds=2", "--epochs=2"]
     assert make(checkout, "smoke").stdout.splitlines() == draft
     assert make(checkout, "smoke", "SEEDS=3").stdout.splitlines() == [*draft, "--seeds=3"]
+    assert make(checkout, "smoke", "METHODS=my own.py").stdout.splitlines() == [*draft, "--methods=my own.py"]
     assert make(checkout, "smoke", "DASHBOARD=1").stdout.splitlines() == [*draft, "--dashboard"]
     one_line(make(checkout, "smoke", "DASHBOARD=on"), "DASHBOARD: expected 1 or nothing, got on")
 

@@ -42,7 +42,8 @@ def sweep(given) -> int:
         from kdlib.report import grid, sweep
 
         Settings.named(**settings)  # so that a mistake on the command line is not reported as the file's
-        return sweep.update_sweep(_request(given), grid.read_grid(given.file, settings), make_display)
+        request = _request(given)
+        return sweep.update_sweep(request, grid.read_grid(given.file, settings, request.methods), make_display)
 
     return _update(given, update)
 
@@ -73,7 +74,7 @@ def _update(given, update) -> int:
 
 
 def _request(given, **more):
-    from kdlib.report import navigation, request
+    from kdlib.report import navigation, own_methods, request
 
     return request.Request(
         data=given.data,
@@ -85,6 +86,7 @@ def _request(given, **more):
         dashboard=given.dashboard,
         timeout=_at_least_one("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
         force=given.force,
+        methods=given.methods and own_methods.read(given.methods),
         command=navigation.command(given),
         **more,
     )

@@ -92,6 +92,12 @@ def _add_report_options(parser, out: str) -> None:
             metavar="VALUE",
             help=f"{comments.get(field.name, '')} ({default})".replace("%", "%%"),
         )
+    add(
+        "--methods",
+        type=Path,
+        metavar="FILE",
+        help="methods of your own, in Python, which runs: as notebooks/methods.py",
+    )
     add("--draft", action="store_true", help="mark every page as a draft")
     add("--force", action="store_true", help="run everything, due or not, and reuse no training")
     add("--jobs", type=_parse_value, metavar="N", help="notebooks that run at once (as many as there are cores)")

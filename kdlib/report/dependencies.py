@@ -23,12 +23,12 @@ DATA_FILE = re.compile(r"\w[\w.-]*\.(?!pyc?$|md$)\w+")  #: not code, prose, a hi
 UNREADABLE = SyntaxError, ValueError  #: what `ast.parse` raises; the latter for a null byte
 
 
-def code_files(notebook: bytes) -> list[str]:
+def code_files(notebook: bytes, *sources: str) -> list[str]:
     """The files that can change what a notebook gives, relative to kdlib's parent: imported ones, and its execution.
 
-    Raises ValueError, KeyError or TypeError if it is not a notebook.
+    sources: other code that it runs. Raises ValueError, KeyError or TypeError if it is not a notebook.
     """
-    files = imported_files(code_cells(notebook), PACKAGE)
+    files = imported_files([*code_cells(notebook), *sources], PACKAGE)
     return sorted({file.relative_to(PACKAGE.parent).as_posix() for file in files} | EXECUTION)
 
 

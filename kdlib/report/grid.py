@@ -17,7 +17,7 @@ import yaml
 
 from kdlib.report.manifest import PACKAGE
 from kdlib.report.plan import as_parameters
-from kdlib.report.request import RequestError
+from kdlib.report.request import MethodsFile, RequestError
 from kdlib.settings import Settings, SettingsError
 
 DEFAULT_METHODS = ("ffnn", "kd_routed", "kd_gated")
@@ -49,16 +49,21 @@ class Grid:
         return found
 
 
-def read_grid(path: Path, given: dict) -> Grid:
-    """The grid of a file; settings `given` beside it replace its fixed ones, and may not be those that it sweeps."""
+def read_grid(path: Path, given: dict, own: MethodsFile | None = None) -> Grid:
+    """The grid of a file; settings `given` beside it replace its fixed ones, and may not be those that it sweeps.
+
+    own: the user's own methods, all of which are among the grid's.
+    """
     content = _read_yaml(path)
     try:
         known = (*SETTINGS, "fraction", "methods", "datasets")
         if unknown := sorted(str(key) for key in content if key not in known):
             raise SettingsError(f"unknown setting {', '.join(unknown)}; a sweep may hold {', '.join(known)}")
         names = {key: _checked_names(key, content[key]) for key in ("methods", "datasets") if key in content}
-        if wrong := [name for name in names.get("methods", ()) if name not in method_names()]:
-            available = ", ".join(sorted(method_names()))
+        known_methods, mine = method_names(), method_names(own.content) if own else ()
+        names["methods"] = tuple(dict.fromkeys([*names.get("methods", DEFAULT_METHODS), *mine]))
+        if wrong := [name for name in names["methods"] if name not in {*known_methods, *mine}]:
+            available = ", ".join([*sorted(known_methods), *mine])
             raise SettingsError(f"methods: there is no {', '.join(wrong)}; there are {available}")
         values = {key: content[key] for key in known[:-2] if key in content}
         swept = {key: value for key, value in values.items() if _is_swept(key, value)}
@@ -82,11 +87,14 @@ def read_grid(path: Path, given: dict) -> Grid:
     return grid
 
 
-def method_names() -> set[str]:
-    """Names of the registered methods, from the source: importing them would take TensorFlow, and seconds."""
-    trees = [ast.parse(path.read_bytes()) for path in PACKAGE.glob("methods/*.py")]
+def method_names(*sources: bytes) -> list[str]:
+    """Names of the methods in some sources, or of kdlib's own: importing them would take TensorFlow, and seconds."""
+    try:
+        trees = [ast.parse(source) for source in sources or map(Path.read_bytes, PACKAGE.glob("methods/*.py"))]
+    except (SyntaxError, ValueError):
+        return []  # which will be said when it is imported
     functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {function.name for function in functions if any(map(_is_method, function.decorator_list))}
+    return [function.name for function in functions if any(map(_is_method, function.decorator_list))]
 
 
 def _is_method(decorator: ast.expr) -> bool:

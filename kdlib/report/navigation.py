@@ -44,5 +44,6 @@ def command(given) -> str:
         if (value := getattr(given, name)) is not None:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words.append(f"--{name.replace('_', '-')}={text}")
+    words += [f"--methods={given.methods.name}"] if given.methods else []
     words += [f"--{flag}" for flag in ("draft", "study") if getattr(given, flag, False)]
     return shlex.join(["python", "-m", "kdlib.report", *words])

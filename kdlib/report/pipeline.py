@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdlib.data import DataContractError, UnsafePickleError, loads
 from kdlib.evaluation.formatting import counted
-from kdlib.report import manifest, publish
+from kdlib.report import manifest, own_methods, publish
 from kdlib.report.execution.run_notebook import Outcome
 from kdlib.report.navigation import page_links
 from kdlib.report.plan import (
@@ -110,6 +110,8 @@ class ReportRunner:
         from kdlib.report.cluster import queue
 
         if self.pool is None:
+            if self.request.methods:
+                own_methods.check(self.request.methods)
             self.pool = self._open_pool(min(self.request.jobs, len(runs)))
         expected = {run.title: run.expected_seconds(self.request.out) for run in runs}
         runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kdlib.report import dependencies, manifest
 from kdlib.report.execution.run_notebook import Job
-from kdlib.report.request import Request, RequestError, read_dataset
+from kdlib.report.request import MethodsFile, Request, RequestError, read_dataset
 from kdlib.settings import Settings
 
 EXPERIMENT_PARAMETERS = {"dataset", "output", "draft", *asdict(Settings())}  #: of a template on one dataset
@@ -25,7 +25,8 @@ class Template:
 
     path: Path
     content: bytes
-    hashes: dict  #: notebook, code (by file) and, where there is one, lock
+    hashes: dict  #: notebook, code (by file) and, where there are any, lock and methods
+    methods: MethodsFile | None = None  #: of the user's own, if the notebook runs such
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,15 @@ class Run:
     hashes: dict
     inputs: dict[str, bytes]
     input_parameters: dict  #: parameters that say where the inputs are
+    methods: MethodsFile | None = None
     unreadable: str = ""  #: why its data cannot be read
 
     def job(self, timeout: float | None, record: dict, links: dict | None, reuse: bool) -> Job:
         """The run as a job for a worker."""
         parameters, code = self.input_parameters | self.parameters, self.hashes["code"]
-        return Job(self.title, self.template, parameters, self.inputs, timeout, code, record, links, reuse)
+        return Job(
+            self.title, self.template, parameters, self.inputs, timeout, code, record, links, reuse, self.methods
+        )
 
     def reasons_due(self, out: Path, force: bool) -> list[str]:
         """Why it is due; empty if it is not."""
@@ -77,10 +81,10 @@ def read_template(request: Request, path: Path, parameters: set[str]) -> Templat
     try:
         content = path.read_bytes()
         cells = json.loads(content)["cells"]
-        tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
-        source = "".join("".join(cell["source"]) for cell in tagged[:1])
-        nodes = ast.parse(source).body
-        code = manifest.code_digests(dependencies.code_files(content))
+        tagged = {tag: cell for cell in reversed(cells) for tag in cell.get("metadata", {}).get("tags", [])}
+        nodes = ast.parse("".join(tagged["parameters"]["source"])).body
+        methods = request.methods if "methods" in tagged else None
+        code = dependencies.code_files(content, *([methods.content.decode()] if methods else []))
     except FileNotFoundError:
         raise RequestError(f"{path.name}: expected a notebook at {str(path)!r}, which is not there") from None
     except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
@@ -90,9 +94,10 @@ def read_template(request: Request, path: Path, parameters: set[str]) -> Templat
     if missing := sorted(parameters - targets):
         raise RequestError(f"{path.name}: its cell tagged `parameters` does not set {', '.join(missing)}")
     lock = request.notebooks.parent / "requirements.txt"
-    hashes = {"notebook": manifest.digest(content), "code": code}
+    hashes = {"notebook": manifest.digest(content), "code": manifest.code_digests(code)}
     hashes |= {"lock": manifest.digest(lock.read_bytes())} if lock.is_file() else {}
-    return Template(path, content, hashes)
+    hashes |= {"methods": manifest.digest(methods.content)} if methods else {}
+    return Template(path, content, hashes, methods)
 
 
 def dataset_run(request: Request, data: Path, template: Template) -> Run:
@@ -124,6 +129,7 @@ def make_run(
         hashes={"data": manifest.digest(unreadable.encode() or content)} | template.hashes,
         inputs={file: content},
         input_parameters={"dataset": f"inputs/{file}"},
+        methods=template.methods,
         unreadable=unreadable,
     )
 
@@ -153,6 +159,7 @@ def summary_run(request: Request, names: list[str], refused: dict[str, str], tem
         hashes={"runs": runs} | template.hashes,
         inputs=inputs,
         input_parameters={"reports": "inputs"},
+        methods=template.methods,
     )
 
 

@@ -17,6 +17,14 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True)
+class MethodsFile:
+    """A file of the user's own methods (`own_methods`)."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Request:
     """A report to make: from what, where, and how."""
 
@@ -31,6 +39,7 @@ class Request:
     dashboard: bool = False
     timeout: float | None = None  #: seconds, of each notebook
     force: bool = False
+    methods: MethodsFile | None = None
     command: str = ""  #: the command line that asks for the same, for the pages
 
 

@@ -307,8 +307,8 @@ def test_progress_in_a_notebook_shows_the_task_and_leaves_nothing(capfd):
     ("words", "expected"),
     [
         (
-            "run --data=/home/me/my --seeds=3 --hidden=8,4 --draft --study --jobs=2",
-            "run --data=my --seeds=3 --hidden=8,4 --draft --study",
+            "run --data=/home/me/my --seeds=3 --hidden=8,4 --methods=/home/me/mine.py --draft --study --jobs=2",
+            "run --data=my --seeds=3 --hidden=8,4 --methods=mine.py --draft --study",
         ),
         ("sweep /home/me/a.yaml --alpha=0.25", "sweep a.yaml --data=data --alpha=0.25"),
     ],

@@ -28,12 +28,17 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD
 
 
 def kernel_environment(private: Path) -> dict[str, str]:
-    """The kernel's environment variables; `private` replaces IPython's folder in the user's home."""
+    """The kernel's environment variables.
+
+    private: a folder that replaces IPython's in the user's home; in `methods` it may hold a file of methods.
+    """
+    methods = next((private / "methods").glob("*.py"), "")
     kdlib_parent = str(Path(__file__).resolve().parents[3])  # the kernel's kdlib is the one that was hashed
     path = os.pathsep.join(filter(None, [kdlib_parent, os.environ.get("PYTHONPATH")]))
     return os.environ | pins.variables() | QUIET | KEEP_MEMORY | {
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
+        "KDLIB_METHODS": str(methods),
         "IPYTHONDIR": str(private),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }  # fmt: skip

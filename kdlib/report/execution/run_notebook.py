@@ -17,6 +17,7 @@ from pathlib import Path
 from kdlib.report import manifest
 from kdlib.report.execution import checksums, temp_folder
 from kdlib.report.execution.cell_timer import CellTimer
+from kdlib.report.request import MethodsFile
 
 FOLDERS = "k", "inputs", "results"  #: k is the kernel's own
 #: lines of a kernel's standard error that tell nothing: TensorFlow has two for each compiled program that it reads
@@ -36,6 +37,7 @@ class Job:
     record: dict = field(default_factory=dict)  #: what the manifest holds beside the outcome
     links: dict | None = None  #: of its page; None: no page is rendered
     reuse: bool = True  #: what was trained or compiled before
+    methods: MethodsFile | None = None  #: of the user's own
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,9 @@ def _run(job, folder, timer, holder, wanted) -> dict[str, bytes]:
         path = folder / "inputs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    if job.methods:
+        (folder / "k" / "methods").mkdir()
+        (folder / "k" / "methods" / job.methods.name).write_bytes(job.methods.content)
     try:
         nb = nbformat.reads(job.notebook.decode("utf-8"), as_version=4)
     except ValueError as error:
