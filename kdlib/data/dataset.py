@@ -2,8 +2,10 @@
 
 A dataset is a pickle of one dict of arrays: `x_train` (n, features), `y_train` (n,), `d_train` (n,),
 `x_valid`, `y_valid`, and optionally `d_valid`, `x_test`, `y_test`, `d_test`. Rows are samples; `y` holds
-the classes 0..classes-1, `d` the domains 0..domains-1. Other keys are ignored, but one that looks like a
-misspelling of these nine is an error. The first five keys are those that the README of the original names.
+the classes 0..classes-1, `d` the domains 0..domains-1. What teachers say of these samples may come with them,
+`t_train`, `t_valid`, `t_test` (teachers, n, classes), and unlabelled samples, `x_more` and `t_more`. Other keys are
+ignored, but one that looks like a misspelling of these is an error. The first five keys are those that the README of
+the original names.
 
 Out of scope: missing values, text, sample weights, and several labels per sample.
 """
@@ -13,7 +15,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,12 @@ from kdlib.data.pickle_types import shown
 __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "loads", "save"]
 
 REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
-OPTIONAL = ("d_valid", "x_test", "y_test", "d_test")
+OPTIONAL = ("d_valid", "x_test", "y_test", "d_test", "t_train", "t_valid", "t_test", "x_more", "t_more")
+NEEDED = dict.fromkeys(("x_test", "y_test", "d_test"), ("x_test", "y_test")) | {
+    "t_valid": ("t_train",), "t_test": ("x_test", "y_test", "t_train"), "t_more": ("x_more", "t_train"),
+}  # fmt: skip
+"""By optional key, those that must come with it."""
+SUM_TOLERANCE = 1e-3  #: of probabilities that sum to one
 LARGEST = 1e100  #: absolute value of a feature: sums of its squares stay finite
 MAX_VALUES = 2**25  #: features of all points that are worked on at once, or that are made of others
 SELECTION_SHARE = 0.1  #: of train, set aside to select models where there is no test split
@@ -36,20 +43,22 @@ class Split:
     """The samples of one split, in the order of the file. The arrays are read-only."""
 
     x: np.ndarray  #: (n, features) float64, C-order
-    y: np.ndarray  #: (n,) int64, classes from 0
+    y: np.ndarray | None  #: (n,) int64, classes from 0; None of unlabelled samples
     d: np.ndarray | None = None  #: (n,) int64, domains from 0; None where the file has none
+    t: np.ndarray | None = None  #: (teachers, n, classes) float64, what teachers say of them, as the file has it
 
     def __post_init__(self):
-        for array in (self.x, self.y, self.d):
+        for array in (self.x, self.y, self.d, self.t):
             if array is not None:
                 array.setflags(write=False)
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(self.x)
 
     def take(self, rows) -> "Split":
         """The samples `rows`: an array of indices or bools."""
-        return Split(self.x[rows], self.y[rows], None if self.d is None else self.d[rows])
+        d, t = None if self.d is None else self.d[rows], None if self.t is None else self.t[:, rows]
+        return Split(self.x[rows], self.y[rows], d, t)
 
     def matches(self, other: "Split") -> bool:
         """Whether both hold the same samples: features to 1e-5, and domains where both have them."""
@@ -69,6 +78,7 @@ class Dataset:
     train: Split  #: its `d` is never None
     valid: Split
     test: Split | None = None
+    more: Split | None = None  #: unlabelled samples
     sha256: str = ""  #: of the file; empty for arrays that come from no file
 
     @property
@@ -120,7 +130,8 @@ class Dataset:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by key, in the contract's order; optional ones only where the dataset has them."""
-        arrays = {f"{part}_{name}": getattr(split, part) for name, split in self.splits.items() for part in "xyd"}
+        splits = self.splits | ({"more": self.more} if self.more else {})
+        arrays = {f"{part}_{name}": getattr(split, part) for name, split in splits.items() for part in "xydt"}
         return {key: array for key, array in arrays.items() if array is not None}
 
 
@@ -151,7 +162,7 @@ def save(path, data: Dataset | Mapping) -> None:
     every NumPy reads those without a warning, whereas NumPy before 1.26 has no `numpy._core`, and 1.26 only part of it.
     """
     arrays = (data if isinstance(data, Dataset) else from_arrays(Path(path).stem, data)).arrays()
-    arrays = {key: array.astype("<f8" if key.startswith("x") else "<i8") for key, array in arrays.items()}
+    arrays = {key: array.astype("<f8" if key[0] in "xt" else "<i8") for key, array in arrays.items()}
     written = pickle.dumps(arrays, protocol=3)
     # The name occurs once, before the bytes of the first array; later arrays refer to it.
     written = written.replace(b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n", 1)
@@ -182,11 +193,12 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
     with np.errstate(all="ignore"):  # numbers that are not finite are reported below
         train, valid = _split(arrays, "train"), _split(arrays, "valid")
         test = _split(arrays, "test") if "x_test" in arrays else None
+        more = Split(_features("x_more", arrays["x_more"]), None) if "x_more" in arrays else None
     classes = _contiguous("y_train", train.y, "classes", least=2)
     domains = _contiguous("d_train", train.d, "domains", least=1)
     if (rarest := np.bincount(train.y)).min() < 2:
         raise DataContractError(f"y_train: class {rarest.argmin()} has one sample; expected at least 2 of each class")
-    for part, split in (("valid", valid), ("test", test)):
+    for part, split in (("valid", valid), ("test", test), ("more", more)):
         if split is None:
             continue
         if split.x.shape[1] != train.x.shape[1]:
@@ -200,7 +212,8 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
             "x_train: no two samples share domain and class, so none can be set aside to select models; "
             "add samples, or the keys x_test and y_test"
         )
-    return Dataset(name, train, valid, test, sha256)
+    train, valid, test, more = _with_answers(arrays, classes, train=train, valid=valid, test=test, more=more)
+    return Dataset(name, train, valid, test, more, sha256)
 
 
 def _check_keys(arrays):
@@ -210,8 +223,8 @@ def _check_keys(arrays):
     }
     misspelled = {key: found[0] for key, found in similar.items() if found and found[0] not in arrays}
     missing = [key for key in REQUIRED if key not in arrays]
-    if any(key in arrays for key in OPTIONAL[1:]):
-        missing += [key for key in ("x_test", "y_test") if key not in arrays]
+    needed = [key for given in NEEDED if given in arrays for key in NEEDED[given]]
+    missing += [key for key in dict.fromkeys(needed) if key not in arrays]
     hints = "".join(f"; rename {shown(str(key))} to {meant}" for key, meant in list(misspelled.items())[:2])
     hints += ", and so on" if len(misspelled) > 2 else ""
     if missing:
@@ -235,25 +248,77 @@ def _array(key: str, value) -> np.ndarray:
         raise DataContractError(f"{key}: expected an array, got lists of unequal lengths") from None
 
 
-def _features(key: str, value) -> np.ndarray:
+def _numbers(key: str, value) -> np.ndarray:
     x = _array(key, value)
     if x.dtype.kind not in "fiub":
         raise DataContractError(f"{key}: expected numbers, got items of type {x.dtype}; convert with .astype(float)")
+    return x
+
+
+def _features(key: str, value) -> np.ndarray:
+    x = _numbers(key, value)
     if x.ndim != 2:
         hint = ".reshape(-1, 1) makes one feature" if x.ndim < 2 else ".reshape(len(x), -1) makes rows"
         raise DataContractError(f"{key}: expected shape (samples, features), got {x.shape}; {hint}")
     if 0 in x.shape:
         raise DataContractError(f"{key}: expected at least one sample and one feature, got shape {x.shape}")
-    x = np.array(x, dtype=np.float64, order="C")
-    if not (finite := np.isfinite(x)).all():
-        row, column = np.argwhere(~finite)[0]
-        raise DataContractError(
-            f"{key}: expected finite numbers, got {(~finite).sum()} that are not, the first in row {row}, "
-            f"column {column}; remove or fill those rows"
-        )
+    x = _finite(key, x, "remove or fill those rows")
     if (largest := np.abs(x).max()) > LARGEST:
         raise DataContractError(f"{key}: expected numbers up to {LARGEST:g}, got {largest:g}; rescale the features")
     return x
+
+
+def _finite(key: str, x: np.ndarray, remedy: str) -> np.ndarray:
+    x = np.array(x, dtype=np.float64, order="C")
+    if not (finite := np.isfinite(x)).all():
+        *teacher, row, column = np.argwhere(~finite)[0]
+        where = f"teacher {teacher[0]}, row {row}, class {column}" if teacher else f"row {row}, column {column}"
+        raise DataContractError(
+            f"{key}: expected finite numbers, got {(~finite).sum()} that are not, the first in {where}; {remedy}"
+        )
+    return x
+
+
+def _with_answers(arrays, classes: int, **splits: Split | None) -> list[Split | None]:
+    """The splits with what teachers say of them, which is of one kind in all."""
+    teachers, kinds = None, {}
+    for part, split in splits.items():
+        if (key := f"t_{part}") in arrays:
+            t = _answers(key, arrays[key], teachers, len(split), classes)
+            teachers, kinds[key] = len(t), "probabilities" if are_probabilities(t) else "logits"
+            splits[part] = replace(split, t=t)
+    if len(set(kinds.values())) > 1:
+        found = ", ".join(f"{kind} in {key}" for key, kind in kinds.items())
+        raise DataContractError(f"t_train: expected probabilities in all keys, or logits in all, got {found}")
+    return list(splits.values())
+
+
+def _answers(key: str, value, teachers: int | None, samples: int, classes: int) -> np.ndarray:
+    t = _numbers(key, value)
+    if t.ndim != 3 or t.shape[1:] != (samples, classes) or t.shape[0] != (teachers or max(1, t.shape[0])):
+        hint = "; one teacher's answers become t[None]" if t.ndim == 2 else ""
+        expected = f"({teachers or 'teachers'}, {samples}, {classes}): teachers, rows of x, classes"
+        raise DataContractError(f"{key}: expected shape {expected}, got {t.shape}{hint}")
+    t = _finite(key, t, "remove those teachers or rows; instead of log(0), give -1000")
+    sums = t.sum(axis=2)
+    off = np.abs(sums - 1) > SUM_TOLERANCE
+    if t.min() >= 0 and off.any() and (t.max() <= 1 or np.ptp(sums) <= SUM_TOLERANCE * sums.max()):
+        teacher, row = np.argwhere(off)[0]
+        raise DataContractError(
+            f"{key}: expected probabilities, which sum to one over the classes, as no number is negative; got a sum of "
+            f"{sums[teacher, row]:.4g} for teacher {teacher}, row {row}; divide by the sums, or, if these are logits, "
+            "subtract a constant, such as 100, which changes nothing else"
+        )
+    if t.min() < 0 and not off.any():
+        raise DataContractError(
+            f"{key}: expected probabilities, as all rows sum to one, got {(t < 0).sum()} negative numbers; make them 0"
+        )
+    return t
+
+
+def are_probabilities(t: np.ndarray) -> bool:
+    """Whether the checked answers (teachers, n, classes) are probabilities; if not, they are logits."""
+    return bool(t.min() >= 0 and np.abs(t.sum(axis=2) - 1).max() <= SUM_TOLERANCE)
 
 
 def _labels(key: str, value, samples: int) -> np.ndarray:

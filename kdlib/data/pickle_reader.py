@@ -17,7 +17,7 @@ import numpy as np
 from kdlib.data import pickle_types
 from kdlib.data.files import DataContractError, UnsafePickleError
 
-MAX_OPCODES = 20_000  #: nine arrays need about 400
+MAX_OPCODES = 20_000  #: fourteen arrays need about 600
 MAX_MARKS = 8  #: open at the same time; arrays need four
 OPCODES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 WIDTHS = {  # bytes of an opcode's number, or of the length in front of its payload
@@ -67,7 +67,7 @@ class _Machine:
             if opcode == "STOP":
                 return self.result()
             self.step(opcode)
-        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where nine arrays need about 400")
+        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where fourteen arrays need about 600")
 
     def result(self) -> dict[str, np.ndarray]:
         if self.at != len(self.data) or self.below or len(self.stack) != 1:

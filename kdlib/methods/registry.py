@@ -89,6 +89,7 @@ class Method:
     needs_multiple_domains: bool
     needs_known_distribution: bool
     needs_original: bool
+    needs_answers: str  #: of teachers that the dataset brings: `any`, or `per domain`, of one teacher for each
     teacher: str  #: of a student: the method that is its teacher, undistilled
     control_of: str  #: of a control: the student that has what it lacks
     isolates: str  #: of a control: what is shown if that student is better
@@ -108,6 +109,10 @@ class Method:
             return "the data-generating distribution is not known"
         if self.needs_multiple_domains and problem.domains == 1:
             return "there is one domain"
+        if self.needs_answers and problem.train.t is None:
+            return "the dataset brings no answers of teachers"
+        if self.needs_answers == "per domain" and len(problem.train.t) != problem.domains:
+            return f"there are {len(problem.train.t)} teachers, not one for each of {problem.domains} domains"
         return "the dataset is not one of the original's" if self.needs_original and not problem.is_original else ""
 
     def train(self, problem: Problem) -> Trained:
@@ -129,6 +134,7 @@ def method(
     needs_multiple_domains: bool = False,
     needs_known_distribution: bool = False,
     needs_original: bool = False,
+    needs_answers: str = "",
     teacher: str = "",
     control_of: str = "",
     isolates: str = "",
@@ -138,7 +144,7 @@ def method(
     def register(define):
         METHODS[define.__name__] = Method(
             define, title, Role(role), section, in_summary, uses_domain, needs_multiple_domains,
-            needs_known_distribution, needs_original, teacher, control_of, isolates,
+            needs_known_distribution, needs_original, needs_answers, teacher, control_of, isolates,
         )  # fmt: skip
         return define
 

@@ -13,6 +13,7 @@ from kdlib.methods.registry import LogProbabilities, Student
 from kdlib.methods.targets import soften
 from kdlib.methods.teachers import Teacher
 from kdlib.training import losses
+from kdlib.training.plan import TrainingPlan
 
 COPIES = 100  #: queries per training point, the point itself among them
 NOISE = 0.25  #: of the copies, in standard deviations of their domain
@@ -25,11 +26,15 @@ def distil(problem: Problem, task: str, target: LogProbabilities, agreement: boo
     target: log-probabilities or logits of the teacher, (x, d) -> (member, n, classes). agreement: whether how often the
     student decides as its target is measured, for which that must have a value at any point. more: fields of `Student`.
     """
-    settings = problem.settings
-    soft = soften(target(problem.train.x, problem.train.d), settings.temperature)
-    numbers = {"alpha": settings.alpha, "temperature": settings.temperature, "scale": settings.temperature**2}
-    plan = problem.plan(task, (problem.labels, soft), losses.distillation, settings=numbers)
+    plan = hinton_plan(problem, task, problem.labels, target(problem.train.x, problem.train.d))
     return Student(plan, target=target if agreement else None, **more)
+
+
+def hinton_plan(problem: Problem, task: str, labels: np.ndarray, logits: np.ndarray, **changes) -> TrainingPlan:
+    """A training with Hinton's loss, towards labels and a teacher's logits; changes: as in `Problem.plan`."""
+    alpha, temperature = problem.settings.alpha, problem.settings.temperature
+    numbers = {"alpha": alpha, "temperature": temperature, "scale": temperature**2}
+    return problem.plan(task, (labels, soften(logits, temperature)), losses.distillation, settings=numbers, **changes)
 
 
 def distil_on_queries(problem: Problem, task: str, teacher: Teacher, copies: int = COPIES, **more) -> Student:

@@ -127,7 +127,8 @@ def convert(given) -> int:
         expected = "a name that ends in .pkl, which a report looks for"
         return print_error(f"dataset: expected {expected}, got {str(given.dataset)!r}")
     try:
-        arrays, meanings = csv_import.arrays(csv_import.read(given.table), given.label, given.domain, given.split)
+        table, teachers = csv_import.read(given.table), given.teacher or ()
+        arrays, meanings = csv_import.arrays(table, given.label, given.domain, given.split, teachers)
         save(given.dataset, arrays)
     except DataContractError as error:
         text = " ".join(str(error).split())
@@ -141,14 +142,22 @@ def convert(given) -> int:
 
 
 def _describe(path, data) -> str:
-    splits = {"train": data.train, "valid": data.valid, "test": data.test}
-    samples = [f"{len(split)} {name}" for name, split in splits.items() if split is not None]
-    sizes = (
+    samples = [f"{len(split)} {name}" for name, split in data.splits.items()]
+    sizes = [
         counted(data.features, "feature"),
         counted(data.classes, "class", "classes"),
         counted(data.domains, "domain"),
-    )
-    return f"{path}: {', '.join(samples)}; {', '.join(sizes)}"
+    ]
+    text = f"{path}: {', '.join(samples)}; {', '.join(sizes)}"
+    if data.more is not None:
+        text += f"; {counted(len(data.more), 'unlabelled sample')}"
+    if data.train.t is not None:
+        from kdlib.data.dataset import are_probabilities
+
+        kind = "probabilities" if are_probabilities(data.train.t) else "logits"
+        keys = ", ".join(key for key in data.arrays() if key.startswith("t_"))
+        text += f"; {counted(len(data.train.t), 'teacher')}, {kind} in {keys}"
+    return text
 
 
 def export(given) -> int:

@@ -45,8 +45,10 @@ def parser() -> argparse.ArgumentParser:
     convert = actions.add_parser("convert", help="turn a CSV file into a dataset")
     convert.add_argument("table", type=Path, metavar="CSV", help="a header, and a row per sample")
     convert.add_argument("dataset", type=Path, metavar="PICKLE", help="what to write, as data/mine.pkl")
-    for role, meaning in (("label", "the class"), ("domain", "the domain"), ("split", "train, valid or test")):
+    for role, meaning in (("label", "the class"), ("domain", "the domain"), ("split", "train, valid, test or more")):
         convert.add_argument(f"--{role}", default=role, metavar="COLUMN", help=f"the column of {meaning} ({role})")
+    of_teacher = "a teacher's answers, a column for each class in sorted order; again for the next teacher"
+    convert.add_argument("--teacher", action="append", type=_columns, metavar="COLUMN,COLUMN,...", help=of_teacher)
 
     export = actions.add_parser("export", help="write one network of a run as a Keras model")
     export.add_argument("run", type=Path, metavar="RUN", help="the folder of a dataset in a report, as reports/mine")
@@ -105,6 +107,10 @@ def _add_report_options(parser, out: str) -> None:
     add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
     add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
     add("--timeout", type=_parse_value, metavar="SECONDS", help="limit for each notebook (none)")
+
+
+def _columns(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _parse_value(text: str):

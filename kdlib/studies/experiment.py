@@ -15,7 +15,7 @@ from kdlib.data import Dataset
 from kdlib.data.published import published
 from kdlib.evaluation import metrics, results
 from kdlib.evaluation.formatting import whole
-from kdlib.methods import METHODS, Method, Problem, Role, Trained, original
+from kdlib.methods import METHODS, Method, Problem, Role, Trained, external_teachers, original
 from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
 from kdlib.models import keras_file
@@ -75,7 +75,8 @@ class Experiment:
             raise KeyError(f"no method {name!r}; there are {', '.join(METHODS)}")
         method = METHODS[name]
         if reason := method.unfit(self.problem):
-            if not method.needs_original:  # of other datasets there is nothing to say about it
+            silent = method.needs_original or (method.needs_answers and self.dataset.train.t is None)
+            if not silent:  # of most datasets there is nothing to say about such methods
                 self.left_out[name] = reason
             return None
         self.trained[name] = trained = method.train(self.problem)
@@ -115,6 +116,10 @@ class Experiment:
             logits = teacher.logits(self.plane.grid)
             self._map(f"teacher_{k}", logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
         return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(self.problem.domains)}
+
+    def external_teachers(self) -> pd.DataFrame:
+        """What the teachers reach that the dataset brings; see `external_teachers.reached`."""
+        return external_teachers.reached(self.problem)
 
     def portfolio(self) -> pd.DataFrame:
         """The candidates of the portfolio: kind, temperature, cross-entropy out of fold, and weight."""

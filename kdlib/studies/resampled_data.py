@@ -50,7 +50,7 @@ def run(problem: Problem) -> pd.DataFrame:
     draws = [draw(problem, seed) for seed in problem.seeds]
     frames = [_scores(problem, "bayes", METHODS["bayes"].train(problem), GIVEN)]
     for name, method in compared().items():
-        if method.unfit(problem):
+        if any(method.unfit(each) for each in (problem, *draws)):
             continue
         define = method.define
         if "copies" in signature(define).parameters:

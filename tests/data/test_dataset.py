@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdlib.data.dataset import REQUIRED, DataContractError, Dataset, UnsafePickleError, from_arrays, load, save
+from kdlib.data.dataset import (
+    REQUIRED,
+    DataContractError,
+    Dataset,
+    UnsafePickleError,
+    are_probabilities,
+    from_arrays,
+    load,
+    save,
+)
 
 
 def arrays(features=2, classes=2, domains=3, per_group=10, keys=None, seed=0) -> dict[str, np.ndarray]:
@@ -71,6 +80,85 @@ def test_arrays_of_a_dataset_cannot_be_changed_and_are_its_own():
         dataset.train.x[0] = 0
 
 
+def answers(given_arrays, teachers=2, seed=1) -> dict[str, np.ndarray]:
+    """Probabilities for all splits, and unlabelled points with theirs."""
+    rng, (samples, features) = np.random.default_rng(seed), given_arrays["x_train"].shape
+    parts = [part for part in ("train", "valid", "test") if f"x_{part}" in given_arrays]
+    classes = given_arrays["y_train"].max() + 1
+    made = {f"t_{part}": rng.dirichlet(np.ones(classes), (teachers, samples)) for part in (*parts, "more")}
+    return made | {"x_more": rng.normal(size=(samples, features))}
+
+
+def test_what_teachers_say_comes_with_its_samples(tmp_path):
+    given_arrays = arrays(keys=(*REQUIRED, "d_valid"), per_group=20)
+    given_arrays |= answers(given_arrays, teachers=4)
+    save(tmp_path / "taught.pkl", given_arrays)
+    dataset = load(tmp_path / "taught.pkl")
+    assert dataset.arrays().keys() == given_arrays.keys()
+    for key, value in given_arrays.items():
+        np.testing.assert_array_equal(dataset.arrays()[key], value)
+    train, select, _ = dataset.roles()
+    for split in (train, select):
+        rows = [np.flatnonzero((dataset.train.x == x).all(axis=1))[0] for x in split.x]
+        np.testing.assert_array_equal(split.t, dataset.train.t[:, rows])
+    assert dataset.more.y is None and len(dataset.more) == 120
+    assert list(from_arrays("public", arrays() | {"x_more": np.zeros((1, 2))}).arrays())[-1] == "x_more"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda t: t, "probabilities"), (lambda t: t.round(3), "probabilities"),
+        (lambda t: t.astype(np.float16), "probabilities"), (lambda t: t == t.max(axis=2)[..., None], "probabilities"),
+        (np.log, "logits"), (lambda t: np.log(t) + 100, "logits"), (lambda t: t - 100, "logits"),
+        (lambda t: np.log(t) - np.log(t).mean(axis=2, keepdims=True), "logits"),
+    ],
+)  # fmt: skip
+def test_probabilities_and_logits_are_told_apart(change, kind):
+    given_arrays = arrays()
+    t = change(answers(given_arrays)["t_train"])
+    assert are_probabilities(from_arrays("taught", given_arrays | {"t_train": t}).train.t) == (kind == "probabilities")
+
+
+TAUGHT_REFUSED = {
+    "a sum": (lambda a: a["t_more"].__imul__(0.9), r"t_more: expected probabilities.*sum of 0.9 for teacher 0, row 0"),
+    "one row": (
+        lambda a: a["t_train"][1, 5].__imul__(0.5),
+        r"t_train: .*got a sum of 0.5 for teacher 1, row 5; divide",
+    ),
+    "percentages": (
+        lambda a: a["t_test"].__imul__(100),
+        "t_test: expected probabilities.*got a sum of 100 for teacher 0",
+    ),
+    "below zero": (lambda a: a.update(t_train=a["t_train"] * 3 - 1), "t_train: .*all rows sum to one, got .* negative"),
+    "two kinds": (
+        lambda a: a.update(t_valid=np.log(a["t_valid"])),
+        "t_train: expected probabilities in all keys.*got probabilities in t_train, logits in t_valid",
+    ),
+    "NaN": (lambda a: a["t_train"].__setitem__((1, 7, 0), np.nan), "t_train: .*got 1 that.*teacher 1, row 7, class 0"),
+    "log 0": (
+        lambda a: a.update(t_more=np.log(np.round(a["t_more"]))),
+        r"t_more: expected finite.*instead of log\(0\)",
+    ),
+    "text": (lambda a: a.update(t_train=a["t_train"].astype(str)), "t_train: expected numbers"),
+    "one teacher": (
+        lambda a: a.update(t_train=a["t_train"][0]),
+        r"t_train: .*\(teachers, 60, 2\).*\(60, 2\); .*t\[None",
+    ),
+    "a row less": (lambda a: a.update(t_more=a["t_more"][:, :-1]), r"t_more: .*\(2, 60, 2\).*got \(2, 59, 2\)"),
+    "a class more": (lambda a: a.update(t_train=np.full((2, 60, 3), 1 / 3)), r"t_train: .*60, 2\).*got \(2, 60, 3\)"),
+    "a teacher less": (lambda a: a.update(t_test=a["t_test"][:1]), r"t_test: .*\(2, 60, 2\).*got \(1, 60, 2\)"),
+    "no teacher": (lambda a: a.update(t_train=a["t_train"][:0]), r"t_train: expected shape.*got \(0, 60, 2\)"),
+    "no points": (lambda a: a.pop("x_more"), "missing x_more"),
+    "no training": (lambda a: a.pop("t_train"), "missing t_train"),
+    "other features": (
+        lambda a: a.update(x_more=np.ones((60, 3))),
+        "x_more: expected 2 features, as in x_train, got 3",
+    ),
+    "misspelled": (lambda a: a.update(t_mroe=a.pop("t_more")), "rename 't_mroe' to t_more"),
+}
+
+
 REFUSED = {
     "no keys": (lambda a: a.clear(), "missing x_train.*got no keys"),
     "missing key": (lambda a: a.pop("d_train"), "missing d_train; expected x_train"),
@@ -125,6 +213,18 @@ def test_each_breach_of_the_contract_is_one_clear_error(case):
     given_arrays = arrays()
     breach, says = REFUSED[case]
     breach(given_arrays)
+    with pytest.raises(DataContractError, match=says) as refusal:
+        from_arrays("bad", given_arrays)
+    assert len(str(refusal.value)) < 400 and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("case", TAUGHT_REFUSED)
+def test_each_breach_by_answers_of_teachers_is_one_clear_error(case):
+    given_arrays = arrays()
+    given_arrays |= answers(given_arrays)
+    breach, says = TAUGHT_REFUSED[case]
+    with np.errstate(divide="ignore"):
+        breach(given_arrays)
     with pytest.raises(DataContractError, match=says) as refusal:
         from_arrays("bad", given_arrays)
     assert len(str(refusal.value)) < 400 and "\n" not in str(refusal.value)

@@ -61,6 +61,19 @@ def test_of_one_domain_methods_that_need_several_are_left_out(pages):
     assert "there is one domain" in texts[ONE_DOMAIN]
 
 
+def test_what_external_teachers_say_is_taught_and_shown(pages):
+    texts, out = pages
+    ran = {name: set(results.read(out / name / "results.csv").method) for name in (FEW_KEYS, ONE_DOMAIN, TWELVE)}
+    names = {name for name, method in METHODS.items() if method.needs_answers}
+    assert names <= ran[FEW_KEYS] and not names & ran[TWELVE]
+    assert names & ran[ONE_DOMAIN] == {"kd_external_mean", "kd_external_weighted"}
+    for name in names:
+        assert METHODS[name].title in texts[FEW_KEYS] and METHODS[name].title in texts["summary"]
+    for name in (FEW_KEYS, ONE_DOMAIN):
+        assert "Accuracy of the external teachers" in texts[name]
+    assert "external teachers" not in texts[TWELVE]
+
+
 def test_other_data_have_no_original(pages):
     _, out = pages
     for name in (TWELVE, FEW_KEYS, ONE_DOMAIN):
