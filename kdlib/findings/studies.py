@@ -8,7 +8,7 @@ run, sentences are empty and tables have no rows. What a study says of one datas
 import pandas as pd
 
 from kdlib.evaluation.comparison import BETTER
-from kdlib.evaluation.formatting import NO_BREAK, counted, difference, percent, signed
+from kdlib.evaluation.formatting import NO_BREAK, counted, difference, percent, signed, value_range
 from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
@@ -26,7 +26,11 @@ STUDIES = {
         "sequential_domains.csv",
         "One domain after the other, and learning without forgetting",
     ),
+    "unpooled_sites": ("results.csv", "Sites that may not pool their samples"),
 }  #: by the notebook's name: the file that holds its numbers, and its subject
+
+POOLED = "kd_kernel_teachers"  #: the student of kernel machines whose gate, queries and scale need pooled samples
+UNPOOLED = {"sites_gated": "the student of sites that pool nothing", "sites_mean": "plain averaging (FedDF)"}
 
 
 def available(runs: Reports) -> str:
@@ -176,3 +180,49 @@ def sequential_table(runs: Reports) -> pd.DataFrame:
         titles = sequential_domains.TITLES
         rows[name] = {mixed: direct} | {title: means[method] for method, title in titles.items() if method in means}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+
+
+def unpooled(results: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
+    """Gains over the baseline of the pooled student and of those that need no pooled sample, on one dataset.
+
+    Columns: `difference`, `low`, `high`, `verdict`, and `kept`, the share of the pooled gain; NaN where there is none.
+    """
+    table = dataset_findings.comparison(results, methods)
+    gains = table.loc[[name for name in (POOLED, *UNPOOLED) if name in table.index]]
+    gain = gains["difference"].get(POOLED, 0) if gains["verdict"].get(POOLED) == BETTER else float("nan")
+    return gains.assign(kept=gains["difference"] / gain)[["difference", "low", "high", "verdict", "kept"]]
+
+
+def unpooled_sentence(results: pd.DataFrame, methods: pd.DataFrame) -> str:
+    """What share of the pooled gain is kept on one dataset; empty if there are no sites."""
+    gains, title = unpooled(results, methods), methods["title"]
+    if "sites_gated" not in gains.index:
+        return ""
+    said = {name: difference(*gains.loc[name, ["difference", "low", "high"]]) for name in gains.index}
+    compared = f"*{title[dataset_findings.baseline(methods)]}*: {said['sites_gated']}, against {said[POOLED]} of "
+    compared += f"*{title[POOLED]}*, and {said['sites_mean']} of *{title['sites_mean']}*."
+    if gains["kept"].notna().all():
+        return f"**What pools nothing keeps {percent(gains.loc['sites_gated', 'kept'])} of the gain** over {compared}"
+    return (
+        f"The pooled student is not shown to be better than direct training: there is no gain to keep. Over {compared}"
+    )
+
+
+def unpooled_summary(runs: Reports) -> str:
+    """What share of the pooled gain is kept, over all datasets, in one sentence; empty without the study."""
+    tables = []
+    for name, frame in _found(runs, "unpooled_sites").items():
+        methods = runs.study(name, "unpooled_sites", "methods.csv").set_index("method")
+        if "sites_gated" in methods.index:
+            tables.append(unpooled(frame.astype({"domain": str}), methods))
+    gained = [table for table in tables if table["kept"].notna().all()]
+    if not tables:
+        return ""
+    if not gained:
+        return "**Sites that may not pool**: the pooled student of kernel machines gains on no dataset."
+    kept = {name: value_range([table.loc[name, "kept"] for table in gained], percent) for name in UNPOOLED}
+    return (
+        f"**Sites that may not pool**: where the pooled student of kernel machines is better than direct training, on "
+        f"{len(gained)} of {counted(len(tables), 'dataset')}, {UNPOOLED['sites_gated']} keeps {kept['sites_gated']} of "
+        f"the gain; {UNPOOLED['sites_mean']} keeps {kept['sites_mean']}."
+    )

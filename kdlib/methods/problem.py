@@ -182,13 +182,13 @@ class Problem:
         changes: fields of `TrainingPlan` that differ; the rate falls to zero along a cosine if nothing else is said.
         """
         batches = changes.pop("batches", None) or self.shuffled()
-        planned = {
-            "weights": changes.pop("weights", None) or self.initial_weights(),
-            "x": self.x,
-            "rates": loop.cosine(self.settings.learning_rate, batches.updates),
-            "watch": (self.scaled(self.select.x), np.eye(self.classes)[self.select.y]),
-        }
-        return TrainingPlan(task, targets=targets, loss=loss, batches=batches, **planned | changes)
+        weights = changes.pop("weights", None) or self.initial_weights()
+        planned = {"rates": loop.cosine(self.settings.learning_rate, batches.updates)} | changes
+        if "x" not in planned:
+            planned["x"] = self.x
+        if "watch" not in planned:
+            planned["watch"] = self.scaled(self.select.x), np.eye(self.classes)[self.select.y]
+        return TrainingPlan(task, weights, targets=targets, loss=loss, batches=batches, **planned)
 
     def run(self, plan: TrainingPlan) -> loop.Fit:
         """Trains as planned; the same plan is trained once."""

@@ -271,16 +271,16 @@ class Experiment:
         table = self.methods.set_index("title")[OUTCOMES].rename_axis("method")
         return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers or search"})
 
-    def write(self, output, card: str = "") -> str:
+    def write(self, output, card: str = "", **tables: pd.DataFrame) -> str:
         """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so.
 
-        card: of the student, if there is one, which is then written too.
+        card: of the student, if there is one, which is then written too. tables: others to write, by name.
         """
         output = Path(output)
         output.mkdir(parents=True, exist_ok=True)
         results.write(self.results, output / "results.csv")
         self.methods.to_csv(output / "methods.csv", lineterminator="\n")
-        for name, table in (("ablation", self.ablation), ("portfolio", self.candidates)):
+        for name, table in ({"ablation": self.ablation, "portfolio": self.candidates} | tables).items():
             if table is not None:
                 table.to_csv(output / f"{name}.csv", index=False, lineterminator="\n")
         distribution = self.problem.distribution

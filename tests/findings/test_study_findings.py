@@ -168,3 +168,16 @@ def test_passes_over_the_domains_have_a_table(folder):
     assert row[sequential_domains.TITLES["plain"]] == pytest.approx(0.6)
     assert row[sequential_domains.TITLES["lwf"]] == pytest.approx(0.7)
     assert row["All domains mixed (FFNN)"] == pytest.approx(0.98)
+
+
+def test_the_share_of_the_pooled_gain_over_datasets(folder):
+    assert study_findings.unpooled_summary(Reports(folder)) == ""
+    for name, kept in zip(NAMES, (0.99, 0.985), strict=True):
+        frame = tidy({"ffnn": 0.98, "kd_kernel_teachers": 0.99, "sites_gated": kept, "sites_mean": 0.97}, name)
+        put(folder, name, "unpooled_sites", results=frame, methods=methods(*frame.method.unique()).reset_index())
+    text = study_findings.unpooled_summary(Reports(folder))
+    assert "on 2 of 2 datasets" in text and "keeps 50% to 100%" in text
+    assert "FedDF) keeps \N{MINUS SIGN}100%" in text
+    worse = tidy({"ffnn": 0.98, "kd_kernel_teachers": 0.97, "sites_gated": 0.99, "sites_mean": 0.97}, NAMES[0])
+    put(folder, NAMES[0], "unpooled_sites", results=worse, methods=methods(*worse.method.unique()).reset_index())
+    assert "on 1 of 2 datasets" in study_findings.unpooled_summary(Reports(folder))

@@ -27,6 +27,8 @@ def methods(*names: str) -> pd.DataFrame:
                              "domains matter"],
         "portfolio": ["Portfolio", "teacher", False, False, "", "", ""],
         "kd_portfolio": ["KD, portfolio", "student", True, False, "portfolio", "", ""],
+        "sites_gated": ["Sites, gated", "student", False, False, "", "", ""],
+        "sites_mean": ["Sites, mean", "student", False, False, "", "", ""],
         BAYES: ["Bayes", "bound", False, False, "", "", ""],
     }  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS_OF_METHODS).rename_axis("method")
