@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kdlib.data import names
 from kdlib.data.files import DataContractError
 from kdlib.data.pickle_types import shown
 
@@ -69,4 +70,5 @@ def arrays(
         t = np.array([table[list(columns)].to_numpy(np.float64)[rows] for columns in teachers])
         if not np.isnan(t).all():
             made[f"t_{part}"] = t
+    made[names.KEY] = names.encode(features.columns, classes, domains)
     return made, {label: classes.tolist(), domain: domains.tolist()}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdlib.data import files, pickle_reader
+from kdlib.data import files, names, pickle_reader
 from kdlib.data.files import DataContractError, UnsafePickleError
 from kdlib.data.pickle_types import shown
 
@@ -80,6 +80,7 @@ class Dataset:
     test: Split | None = None
     more: Split | None = None  #: unlabelled samples
     sha256: str = ""  #: of the file; empty for arrays that come from no file
+    names: Mapping[str, list[str]] | None = None  #: of `features`, `classes` and `domains`, if the file has them
 
     @property
     def features(self) -> int:
@@ -92,6 +93,11 @@ class Dataset:
     @property
     def domains(self) -> int:
         return int(self.train.d.max()) + 1
+
+    @property
+    def called(self) -> Mapping[str, list[str]]:
+        """What `features`, `classes` and `domains` are called: as the file says, or by their numbers."""
+        return self.names or names.numbered(self.features, self.classes, self.domains)
 
     @property
     def counts(self) -> np.ndarray:
@@ -132,6 +138,7 @@ class Dataset:
         """The arrays by key, in the contract's order; optional ones only where the dataset has them."""
         splits = self.splits | ({"more": self.more} if self.more else {})
         arrays = {f"{part}_{name}": getattr(split, part) for name, split in splits.items() for part in "xydt"}
+        arrays[names.KEY] = self.names and names.encode(**self.names)
         return {key: array for key, array in arrays.items() if array is not None}
 
 
@@ -162,7 +169,8 @@ def save(path, data: Dataset | Mapping) -> None:
     every NumPy reads those without a warning, whereas NumPy before 1.26 has no `numpy._core`, and 1.26 only part of it.
     """
     arrays = (data if isinstance(data, Dataset) else from_arrays(Path(path).stem, data)).arrays()
-    arrays = {key: array.astype("<f8" if key[0] in "xt" else "<i8") for key, array in arrays.items()}
+    dtypes = {"x": "<f8", "t": "<f8", "n": "|u1"}
+    arrays = {key: array.astype(dtypes.get(key[0], "<i8")) for key, array in arrays.items()}
     written = pickle.dumps(arrays, protocol=3)
     # The name occurs once, before the bytes of the first array; later arrays refer to it.
     written = written.replace(b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n", 1)
@@ -212,8 +220,9 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
             "x_train: no two samples share domain and class, so none can be set aside to select models; "
             "add samples, or the keys x_test and y_test"
         )
+    called = names.decode(arrays[names.KEY], train.x.shape[1], classes, domains) if names.KEY in arrays else None
     train, valid, test, more = _with_answers(arrays, classes, train=train, valid=valid, test=test, more=more)
-    return Dataset(name, train, valid, test, more, sha256)
+    return Dataset(name, train, valid, test, more, sha256, called)
 
 
 def _check_keys(arrays):

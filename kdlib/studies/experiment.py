@@ -142,8 +142,7 @@ class Experiment:
             method=chosen, seed=int(losses[chosen].argmin()),
             activations={name: each.activation for name, each in kept.items()},
             titles={name: METHODS[name].title for name in kept},
-            features=[f"x{i}" for i in range(self.dataset.features)],
-            classes=[str(c) for c in range(problem.classes)], domains=[str(k) for k in range(problem.domains)],
+            **self.dataset.called,
         )  # fmt: skip
         return self.networks
 

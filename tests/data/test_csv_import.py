@@ -34,6 +34,7 @@ def test_a_table_becomes_a_dataset(tmp_path, capsys):
     np.testing.assert_array_equal(data.train.y, train.species == "b")
     np.testing.assert_array_equal(data.train.d, train.site == "lake")
     assert (len(data.valid), len(data.test)) == (20, 20)
+    assert data.called == {"features": ["width", "height"], "classes": ["a", "b"], "domains": ["hill", "lake"]}
 
 
 def test_the_programs_of_the_readme_run_as_they_stand(tmp_path, monkeypatch):
