@@ -194,7 +194,7 @@ def kd_self(problem: Problem) -> Student:
 
 @method(
     "KD from an ensemble of FFNN", role="control", section="other teachers", control_of="kd_kernel_teachers",
-    isolates="it is more than the averaging of networks",
+    isolates="teachers of different domains matter, not only the averaging of networks",
 )  # fmt: skip
 def kd_ensemble(problem: Problem) -> Student:
     """Taught by the mean of all seeds' FFNN: is it the teachers or the averaging?"""
