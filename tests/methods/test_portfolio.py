@@ -35,6 +35,29 @@ class Fixed:
         return np.log(np.tile(self.p, (1, len(x), 1)))
 
 
+class Threshold:
+    """A portfolio whose log-odds grow with the first feature, so strongly: it knows as much of `separated`."""
+
+    updates = 7
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def log_probabilities(self, x):
+        logits = 5 * self.strength * np.stack([-x[:, 0], x[:, 0]], axis=1)[None]
+        return logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+
+
+def separated():
+    """Two domains whose classes are told apart by the sign of the first of two features, but for noise."""
+    rng, arrays = np.random.default_rng(0), {}
+    for part in ("train", "valid", "test"):
+        x = rng.normal(size=(200, 2))
+        y = rng.random(200) < 1 / (1 + np.exp(-10 * x[:, 0]))
+        arrays |= {f"x_{part}": x, f"y_{part}": y.astype(int), f"d_{part}": np.arange(200) % 2}
+    return from_arrays("separated", arrays)
+
+
 def random_labels():
     """A problem whose classes have nothing to do with its points."""
     rng = np.random.default_rng(0)
@@ -149,16 +172,30 @@ def test_the_table_tells_of_every_candidate(trained):
 
 
 @pytest.mark.slow
-def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
+def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monkeypatch):
+    monkeypatch.setattr(portfolio, "is_more_likely", lambda *_: False)  # two epochs are too few to learn it
     problem, made = trained
     student = METHODS["kd_portfolio"].define(problem)
     p = np.exp(made.log_probabilities(problem.report.x))
     np.testing.assert_allclose(p.sum(axis=2), 1)
     answers = np.exp(made.log_probabilities(problem.train.x))[0]
     np.testing.assert_allclose(student.plan.targets[0][: len(answers)], answers)
-    assert student.teacher_updates == made.updates
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_direct_training_replaces_the_student_of_a_portfolio_that_knows_less(knows):
+    problem = Problem(separated(), Settings(seeds=2, epochs=20, hidden=(8,), batch_size=32))
+    teacher = Threshold(1.0 if knows else 0.0)
+    problem.keep(Portfolio, teacher)
+    trained, direct = (METHODS[name].train(problem) for name in ("kd_portfolio", "ffnn_tuned"))
+    x = problem.report.x
+    same = np.array_equal(trained.log_probabilities(x), direct.log_probabilities(x))
+    assert same != knows
+    assert trained.choice == ("" if knows else f"trained directly: {direct.choice}")
+    other = direct.updates if knows else problem.steps * 20
+    assert trained.teacher_updates == teacher.updates + direct.teacher_updates + other
 
 
 @pytest.mark.slow
