@@ -73,7 +73,7 @@ sweep: ## every combination of the settings in SWEEP, reports/sweep/index.html; 
 	$(python) -m kdlib.report sweep $(data) --out="$${OUT:-reports/sweep}" $(options) -- "$${SWEEP:-notebooks/sweep.yaml}"
 
 archive: ## one zip of the report in OUT, archive.zip, with its data, networks, notebooks and code
-	$(python) -m kdlib.report archive $(data) -- "$${OUT:-reports}"
+	$(python) -m kdlib.report archive $(data) $${METHODS:+"--methods=$$METHODS"} -- "$${OUT:-reports}"
 
 verify: ## make the report again, in reports/verify, and compare it with the committed reference; or VERIFY=smoke
 	$(python) $(report) --out=reports/verify --force $(budget) $(options)

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from kdlib.evaluation.formatting import counted
 from kdlib.report import command_line
-from kdlib.report.command_line import FAILED, print_error
+from kdlib.report.command_line import FAILED, USAGE, print_error
 from kdlib.settings import Settings, SettingsError
 
 
@@ -163,7 +163,7 @@ def _describe(path, data) -> str:
 def export(given) -> int:
     """Writes one network of a run as a Keras model."""
     from kdlib.models import keras_file
-    from kdlib.models.networks import Networks
+    from kdlib.models.networks import ModelError, Networks
 
     def write() -> str:
         networks = Networks.read(given.run / "student.npz")
@@ -171,73 +171,65 @@ def export(given) -> int:
         chosen = networks.about["seed"] if method == networks.about["method"] else 0
         seed = chosen if given.seed is None else given.seed
         keras_file.write(given.out, networks, method, seed)
-        return f"{given.out}: {networks.about['titles'][method]}, seed {seed}, of {networks.about['dataset']}\n"
+        return f"{given.out}: {networks.about['titles'][method]}, seed {seed}, of {networks.about['dataset']}"
 
-    return _use_model(write)
+    return _attempt(write, ModelError)
 
 
 def predict(given) -> int:
     """Prints what a network says of the rows of a CSV file."""
-    from kdlib.models import table
-
-    return _use_model(lambda: table.predict(given.model, given.table).to_csv(index=False, float_format="%.9g"))
-
-
-def _use_model(act) -> int:
-    """Prints the text that `act` returns, or what is wrong."""
     from kdlib.data import DataContractError
-    from kdlib.models.networks import ModelError
+    from kdlib.models import networks, table
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        sys.stdout.write(act())
-    except (ModelError, DataContractError) as error:
-        return print_error(" ".join(str(error).split()), FAILED)
-    except OSError as error:
-        return print_error(f"{error.filename}: {error.strerror}", FAILED)
-    return 0
+    def classify() -> str:
+        return table.predict(given.model, given.table).to_csv(index=False, float_format="%.9g").rstrip("\n")
 
-
-def keep(given) -> int:
-    """Makes a report the reference."""
-    return _use_reference(lambda reference: print(reference.keep(given.out, given.reference)) or 0)
-
-
-def verify(given) -> int:
-    """Compares a report with the reference, or with an archive of another report."""
-
-    def compare(reference) -> int:
-        is_archive = given.reference.suffix == ".zip"
-        with archives.unpacked(given.reference) if is_archive else nullcontext(given.reference) as other:
-            agrees, lines = reference.compare(given.out, other)
-        print(*lines, sep="\n")
-        print(f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}")
-        return 0 if agrees else FAILED
-
-    from kdlib.report import archive as archives
-
-    return _use_reference(compare)
-
-
-def _use_reference(act) -> int:
-    from kdlib.report import archive, reference
-
-    try:
-        return act(reference)
-    except (archive.ArchiveError, reference.NotComparable) as error:
-        return print_error(error)
+    return _attempt(classify, networks.ModelError, DataContractError)
 
 
 def archive(given) -> int:
     """Archives a report."""
     from kdlib.report import archive
 
+    def write():
+        return archive.write(given.out, given.data, given.author, given.methods)
+
+    return _attempt(write, archive.ArchiveError)
+
+
+def keep(given) -> int:
+    """Makes a report the reference."""
+    from kdlib.report import reference
+
+    return _attempt(lambda: reference.keep(given.out, given.reference), reference.NotComparable, status=USAGE)
+
+
+def verify(given) -> int:
+    """Compares a report with the reference, or with an archive of another report."""
+    from kdlib.report import archive, reference
+
+    agrees = False
+
+    def compare() -> str:
+        nonlocal agrees
+        is_archive = given.reference.suffix == ".zip"
+        with archive.unpacked(given.reference) if is_archive else nullcontext(given.reference) as other:
+            agrees, lines = reference.compare(given.out, other)
+        return "\n".join([*lines, f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}"])
+
+    status = _attempt(compare, archive.ArchiveError, reference.NotComparable, status=USAGE)
+    return status or (0 if agrees else FAILED)
+
+
+def _attempt(act, *errors: type[Exception], status: int = FAILED) -> int:
+    """Prints what `act` returns or, of its own errors and the system's, one line; returns the exit status."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        print(archive.write(given.out, given.data, given.author))
-    except archive.ArchiveError as error:
-        return print_error(error, FAILED)
+        print(act())
+    except errors as error:
+        return print_error(" ".join(str(error).split()), status)
     except OSError as error:
-        return print_error(f"{error.filename}: {error.strerror}", FAILED)
+        return print_error(f"{error.filename}: {error.strerror}", status)
     return 0
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,22 +31,26 @@ class ArchiveError(Exception):
     """A report cannot be archived, or a file is no archive of one; one line says why."""
 
 
-def write(report: Path, data: Path, author: str) -> Path:
+def write(report: Path, data: Path, author: str, methods: Path | None = None) -> Path:
     """Archives a report that is up to date with this checkout; returns the archive's path.
 
-    data: the folder of its datasets. author: whom to cite. Raises `ArchiveError` or OSError.
+    data: the folder of its datasets. author: whom to cite. methods: the user's own, if it has such. Raises
+    `ArchiveError` or OSError.
     """
     runs = _runs(report)
     files = {f"reports/{name}": content for name, content in _published(report, runs).items()}
-    files |= _datasets(data, runs) | _sources()
+    own = {f"methods/{methods.name}": methods.read_bytes()} if methods else {}
+    files |= _datasets(data, runs) | _sources() | own
     templates = {manifest.digest(content): name for name, content in files.items() if name.startswith("notebooks/")}
     for name, record in runs.items():
+        if record["hashes"].get("methods") not in (None, *map(manifest.digest, own.values())):
+            raise ArchiveError(f"{name}: it ran methods of the user's own; name their file with --methods, METHODS=")
         if changed := _changed(record, templates):
             raise ArchiveError(f"{name or 'summary'}: {changed} has changed since it ran; make the report again")
     title = f"A report on knowledge distillation, {runs['']['started'][:10]}"
     files["CITATION.cff"] += _citation(title, runs[""], author).encode()
-    files["ARCHIVE.md"] = _readme(command := _command(runs)).encode()
-    described = crate.describe(title, author, command, files, runs, templates)
+    files["ARCHIVE.md"] = _readme(command := _command(runs, own)).encode()
+    described = crate.describe(title, author, command, files, runs)
     files[crate.FILE] = json.dumps(described, indent=1, ensure_ascii=False).encode()
     path = report / FILE
     part = path.with_name(f".{FILE}.{os.getpid()}.part")
@@ -132,7 +136,7 @@ def _changed(record: dict, templates: dict[str, str]) -> str:
     return next((file for file, digest in hashes["code"].items() if found.get(file) != digest), "")
 
 
-def _command(runs: dict[str, dict]) -> str:
+def _command(runs: dict[str, dict], own: Iterable[str]) -> str:
     """The command that brings the report up to date, which it is."""
     given = next((record["parameters"] for name, record in runs.items() if name), {})
     words = ["python tools/environment.py -m kdlib.report run"]
@@ -140,7 +144,7 @@ def _command(runs: dict[str, dict]) -> str:
         value = tuple(given[name]) if isinstance(given.get(name), list) else given.get(name, default)
         if value != default:
             words.append(f"--{name.replace('_', '-')}={','.join(map(str, value)) if name == 'hidden' else value}")
-    words += ["--draft"] if given.get("draft") else []
+    words += [f"--methods={name}" for name in own] + (["--draft"] if given.get("draft") else [])
     return " ".join([*words, *(["--study"] if any("/" in name for name in runs) else [])])
 
 

@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     archive = actions.add_parser("archive", help="one zip of a report, with its data, networks, notebooks and code")
     archive.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report that is up to date")
     archive.add_argument("--data", type=Path, default=Path("data"), metavar="FOLDER", help="its datasets (data)")
+    archive.add_argument("--methods", type=Path, metavar="FILE", help="the methods of your own that it ran")
     author = "The kdlib developers"
     archive.add_argument("--author", default=author, metavar="NAME", help=f"whom to cite ({author})")
 

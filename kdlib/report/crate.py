@@ -43,20 +43,19 @@ class Crate:
         return {"@id": identifier}
 
 
-def describe(
-    title: str, author: str, command: str, files: dict[str, bytes], runs: dict[str, dict], templates: dict[str, str]
-) -> dict:
+def describe(title: str, author: str, command: str, files: dict[str, bytes], runs: dict[str, dict]) -> dict:
     """The crate's metadata, JSON-LD.
 
-    files: content by name in the archive. runs: manifests by their folder in `reports`, "" of the summary. templates:
-    the notebooks' names by their hash.
+    files: content by name in the archive. runs: manifests by their folder in `reports`, "" of the summary.
     """
     crate, summary = Crate(), runs[""]
     who = crate.add("#author", "Organization", name=author, url="README.md")
     parts = _add_files(crate, files)
     environment = summary["environment"]
     python = crate.add("https://www.python.org/", "ComputerLanguage", name="Python", version=environment["python"])
-    used = dict.fromkeys(templates[record["hashes"]["notebook"]] for record in runs.values())
+    inputs = {name: content for name, content in files.items() if name.startswith(("data/", "methods/", "notebooks/"))}
+    hashes = {manifest.digest(content): name for name, content in inputs.items()}
+    used = dict.fromkeys(hashes[record["hashes"]["notebook"]] for record in runs.values())
     steps = {}
     for position, name in enumerate(used, start=1):
         tool = crate.add(
@@ -75,11 +74,10 @@ def describe(
     actions, controls = [], []
     for name, record in runs.items():
         if record["status"] == "ok":
-            template = templates[record["hashes"]["notebook"]]
-            actions.append(_add_run(crate, name, record, files, runs, template, who))
-            identifier, about = f"#control-{quote(name) or 'summary'}", name or "the summary"
+            actions.append(_add_run(crate, name, record, hashes, runs, who))
+            step, about = steps[hashes[record["hashes"]["notebook"]]], name or "summary"
             controls.append(crate.add(
-                identifier, "ControlAction", name=f"The step for {about}", instrument=steps[template],
+                f"#control-{quote(about)}", "ControlAction", name=f"The step for {about}", instrument=step,
                 object=actions[-1],
             ))  # fmt: skip
     whole = crate.add(
@@ -125,12 +123,12 @@ def _add_files(crate: Crate, files: dict[str, bytes]) -> list[dict]:
     return parts
 
 
-def _add_run(crate: Crate, name: str, record: dict, files, runs, template: str, who: dict) -> dict:
+def _add_run(crate: Crate, name: str, record: dict, hashes: dict[str, str], runs, who: dict) -> dict:
     """One run of a notebook."""
     here, about = quote(name) or "summary", name or "the summary"
-    data = [file for file in files if file.startswith("data/") and name]
-    data = [file for file in data if manifest.digest(files[file]) == record["hashes"]["data"]]
-    inputs = _refer(data if name else (f"reports/{other}/{manifest.FILE}" for other in runs if other))
+    template = hashes[record["hashes"]["notebook"]]
+    read = [hashes[record["hashes"][kind]] for kind in ("data", "methods") if kind in record["hashes"]]
+    inputs = _refer(read if name else (f"reports/{other}/{manifest.FILE}" for other in runs if other))
     settings = [
         crate.add(f"#{key}-of-{here}", "PropertyValue", name=key, value=json.dumps(value))
         for key, value in record["parameters"].items()

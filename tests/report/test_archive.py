@@ -158,6 +158,10 @@ def test_what_cannot_be_archived_is_one_line(unpacked):
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"status": "died"}))
     assert error("reports") == "first: its last run died; make the report again"
+    path.write_text(json.dumps(record | {"hashes": record["hashes"] | {"methods": "0" * 64}}))
+    assert error("reports", "--methods=README.md").startswith(
+        "first: it ran methods of the user's own; name their file"
+    )
 
 
 def test_the_description_keeps_the_rules_of_provenance_run_crates(unpacked, tmp_path):
