@@ -219,7 +219,7 @@ def unpooled_summary(runs: Reports) -> str:
     if not tables:
         return ""
     if not gained:
-        return "**Sites that may not pool**: the pooled student of kernel machines gains on no dataset."
+        return "**Sites that may not pool**: on no dataset is the pooled student shown to be better."
     kept = {name: value_range([table.loc[name, "kept"] for table in gained], percent) for name in UNPOOLED}
     return (
         f"**Sites that may not pool**: where the pooled student of kernel machines is better than direct training, on "

@@ -151,6 +151,6 @@ def reached(problem: Problem) -> pd.DataFrame:
             row = rows.setdefault(f"Teacher {k}" if k < len(log_p) else "Mean of all", {})
             row[name] = right.mean()
             if per_domain:
-                own = split.d == k if k < len(log_p) else split.d >= 0
-                row[f"{name}, own domain"] = right[own].mean() if own.any() else np.nan
+                own = right[split.d == k]  # none, of the mean of all
+                row[f"{name}, own domain"] = own.mean() if len(own) else np.nan
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("teacher")
