@@ -3,6 +3,7 @@
 The students differ in their target alone: which teacher a point is taught by, or how several are averaged.
 """
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ class NetworkTeacher:
         problem = self.problem
         labels, batches = np.eye(classes)[y], problem.shuffled(np.arange(len(x)), self.steps)
         weights = problem.initial_weights((classes,))
-        plan = problem.plan(self.task, (labels,), weights=weights, x=problem.scaled(x), batches=batches)
+        plan = problem.plan(self.task, (labels,), weights=weights, x=problem.scaled(x), batches=batches, watch=None)
         self.training = problem.run(plan)
         return self
 
@@ -71,8 +72,18 @@ def domain_teachers(problem: Problem) -> list[NetworkTeacher]:
 
 
 def teacher_logits(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """What each teacher says of points in the features' own units (n, features): (domain, member, n, classes)."""
-    return np.stack([teacher.logits(x) for teacher in problem.once(domain_teachers)])
+    """What each teacher says of points in the features' own units (n, features): (domain, member, n, classes).
+
+    Several students ask about the same points, so that answers are remembered.
+    """
+    known, key = problem.once(_known_logits), hashlib.sha256(np.ascontiguousarray(x)).digest()
+    if key not in known:
+        known[key] = np.stack([teacher.logits(x) for teacher in problem.once(domain_teachers)])
+    return known[key]
+
+
+def _known_logits(problem: Problem) -> dict[bytes, np.ndarray]:
+    return {}
 
 
 def teacher_updates(problem: Problem) -> int:

@@ -110,7 +110,8 @@ def soft_targets(problem: Problem, variants: Sequence[Variant]) -> tuple[list[np
     for k, rows in enumerate(problem.domain_rows):
         batches, task = problem.shuffled(rows, teacher_steps(problem, k)), f"teacher of domain {k}"
         as_teachers = [Variant(kind, temperature=1.0, alpha=1.0) for kind in kinds]
-        fit = problem.run(stack([plan(problem, each, task, problem.labels, batches) for each in as_teachers]))
+        planned = stack([plan(problem, each, task, problem.labels, batches) for each in as_teachers])
+        fit = problem.run(replace(planned, watch=None))
         logits = predict(fit.weights, problem.x[rows])
         outputs[rows] = np.moveaxis(targets.sigmoid(logits) if Deviation.SIGMOID in kinds[0] else logits, 1, 0)
         updates += fit.updates
@@ -167,17 +168,19 @@ def cumulative_ablation(problem: Problem) -> pd.DataFrame:
     def variants(*deviations):
         return [Variant(each, problem.settings.temperature, problem.settings.alpha) for each in deviations]
 
-    tried = population(problem, variants(ALL, ALL - {Deviation.ORDERED}), "explanations")
-    tried = problem.run(replace(tried, keep_best=True))
-    add("explanation", [AS_PUBLISHED, "domains mixed"], accuracy(problem, tried.weights, split))
-    add("explanation", ["best epoch selected", "both"], accuracy(problem, tried.best, split))
+    plans = [population(problem, [each], "explanations") for each in variants(ALL, ALL - {Deviation.ORDERED})]
+    tried = [problem.run(replace(plan, keep_best=True)) for plan in plans]  # of a size that has its program already
+    last = [accuracy(problem, fit.weights, split) for fit in tried]
+    add("explanation", [AS_PUBLISHED, "domains mixed"], np.concatenate(last))
+    best = [accuracy(problem, fit.best, split) for fit in tried]
+    add("explanation", ["best epoch selected", "both"], np.concatenate(best))
     fewer, steps = problem.first(ABLATION_SEEDS), ablation_steps()
     seeds = len(fewer.seeds)
     fewer.keep(domain_teachers, [teacher.first(seeds) for teacher in problem.once(domain_teachers)])
-    add("step", [AS_PUBLISHED], accuracy(problem, tried.weights, split)[:1, :seeds])
+    add("step", [AS_PUBLISHED], last[0][:, :seeds])
     del steps[AS_PUBLISHED]
     for common in dict.fromkeys(deviations & COMMON for deviations in steps.values()):
         same = {label: left for label, left in steps.items() if left & COMMON == common}
-        fit = fewer.run(population(fewer, variants(*same.values()), "ablation"))
+        fit = fewer.run(replace(population(fewer, variants(*same.values()), "ablation"), watch=None))
         add("step", same, accuracy(fewer, fit.weights, split))
     return pd.DataFrame(rows, columns=["kind", "label", "seed", "accuracy"])

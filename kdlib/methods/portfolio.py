@@ -26,7 +26,7 @@ from kdlib.methods.problem import Problem
 from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import distil_on_queries, noisy_copies
 from kdlib.methods.targets import log_softmax, soften
-from kdlib.methods.teachers import GATE, POOLED, Mixture, SklearnTeacher, Teacher, fit_teacher
+from kdlib.methods.teachers import GATE, POOLED, Mixture, SharedTeacher, SklearnTeacher, Teacher, fit_teacher
 from kdlib.methods.tuning import tuned
 from kdlib.training.batches import Shuffled, Together
 from kdlib.training.networks import Architecture, initial_weights, predict
@@ -142,7 +142,7 @@ def without_each(problem: Problem, make: type[SklearnTeacher], part: int | str =
 
 def gates(problem: Problem) -> list[Teacher]:
     """P(k | x), fitted without each fold."""
-    return without_each(problem, KernelMachine, GATE)
+    return [SharedTeacher(gate) for gate in without_each(problem, KernelMachine, GATE)]
 
 
 def per_domain(problem: Problem, make: type[SklearnTeacher]) -> list[Teacher]:

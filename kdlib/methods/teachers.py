@@ -81,6 +81,19 @@ class LazyTeacher:
         return LazyTeacher(lambda: self.fitted.refit(x, y, classes), self.content, x, y, classes)
 
 
+class SharedTeacher:
+    """A teacher in several mixtures: its answers for the array that it was asked about last are remembered."""
+
+    def __init__(self, teacher: Teacher):
+        self.teacher, self.content = teacher, teacher
+        self._asked = None, None
+
+    def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        if x is not self._asked[0]:
+            self._asked = x, self.teacher.log_probabilities(x)
+        return self._asked[1]
+
+
 class Mixture:
     """sum_k P(k | x) T_k(y | x): what a student that does not see the domain should learn from teachers of domains.
 

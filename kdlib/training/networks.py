@@ -153,7 +153,8 @@ def _forward(weights, x):
 
 def predict(weights, x: np.ndarray) -> np.ndarray:
     """Outputs (member, n, sum of heads), float32, for points (n, features), or (member, n, features), each member's."""
-    x, outputs = x if x.ndim == 3 else x[None], []
+    weights, outputs = [tf.constant(layer) for layer in weights], []  # each call would convert them again
+    x = x if x.ndim == 3 else x[None]
     for start in range(0, x.shape[1], CHUNK):
         chunk = x[:, start : start + CHUNK].astype(np.float32)
         missing = CHUNK - chunk.shape[1]  # every chunk has the same shape, which is compiled once

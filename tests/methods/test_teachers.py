@@ -9,7 +9,16 @@ from small_datasets import small_dataset
 from kdlib.data import gaussians
 from kdlib.methods import Problem, network_teachers
 from kdlib.methods.direct import two_headed_network
-from kdlib.methods.teachers import GATE, POOLED, Ensemble, Mixture, SklearnTeacher, fit_teacher, gated_mixture
+from kdlib.methods.teachers import (
+    GATE,
+    POOLED,
+    Ensemble,
+    Mixture,
+    SharedTeacher,
+    SklearnTeacher,
+    fit_teacher,
+    gated_mixture,
+)
 from kdlib.settings import Settings
 from kdlib.training.networks import predict
 
@@ -47,6 +56,14 @@ def test_a_class_without_samples_has_no_probability(missing):
     np.testing.assert_array_equal(p[:, missing], 0)
     expected = LogisticRegression(C=0.5).fit(X, y).predict_proba(POINTS)
     np.testing.assert_allclose(np.delete(p, missing, axis=1), expected)
+
+
+def test_a_shared_teacher_is_asked_once_about_the_same_points():
+    shared, other = SharedTeacher(logistic().fit(X, Y, 3)), POINTS + 1
+    for points in (POINTS, other, POINTS):
+        np.testing.assert_array_equal(shared.log_probabilities(points), shared.teacher.log_probabilities(points))
+    shared.teacher = None
+    assert shared.log_probabilities(POINTS).shape == (1, 9, 3)
 
 
 def test_a_lone_class_is_certain():
