@@ -23,10 +23,10 @@ class Worker:
     """A process for the ways of one module of `benchmarks.peers`; close it with `with`."""
 
     def __init__(self, module: str):
-        from kdlib.report.execution.jupyter_kernel import QUIET  # not in the process itself: it brings papermill
+        from kdlib.report.execution.jupyter_kernel import KEEP_MEMORY, QUIET  # not in the process: it brings papermill
 
         self.module = module
-        os.environ.update(pins.variables() | QUIET)  # what a process starts with; too late once it runs
+        os.environ.update(pins.variables() | QUIET | KEEP_MEMORY)  # what a process starts with; too late once it runs
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_serve, args=(module, theirs), daemon=True)

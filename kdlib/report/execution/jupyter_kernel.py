@@ -22,8 +22,8 @@ from kdlib.report.execution.programs import kept_programs
 
 ENGINE = "kdlib"  #: the engine's name in papermill
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
-# Dask's workers set a trim threshold of 64 KiB. Inherited by a kernel, it makes glibc map every block over 128 KiB
-# again, which takes a quarter of a training's time.
+# By default, and by what Dask's workers set, glibc maps every block over 128 KiB again, which takes a fifth of a
+# training's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 
 
@@ -35,7 +35,7 @@ def kernel_environment(private: Path) -> dict[str, str]:
     methods = next((private / "methods").glob("*.py"), "")
     kdlib_parent = str(Path(__file__).resolve().parents[3])  # the kernel's kdlib is the one that was hashed
     path = os.pathsep.join(filter(None, [kdlib_parent, os.environ.get("PYTHONPATH")]))
-    return os.environ | pins.variables() | QUIET | KEEP_MEMORY | {
+    return os.environ | pins.variables() | QUIET | {
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
         "KDLIB_METHODS": str(methods),
@@ -50,7 +50,7 @@ class LocalKernelSpecManager(KernelSpecManager):
     def get_kernel_spec(self, kernel_name):
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         command += ["--IPKernelApp.capture_fd_output=False"]
-        return KernelSpec(argv=command, display_name="Python 3", language="python")
+        return KernelSpec(argv=command, env=KEEP_MEMORY, display_name="Python 3", language="python")
 
 
 class LocalKernelManager(AsyncKernelManager):
