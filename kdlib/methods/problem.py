@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kdlib.data import Dataset, Split, distributions
-from kdlib.data.dataset import MAX_VALUES, blocks
+from kdlib.data.dataset import blocks
 from kdlib.data.published import published
 from kdlib.methods import memory
 from kdlib.settings import Settings
@@ -27,7 +27,7 @@ from kdlib.training.plan import TrainingPlan
 
 FRESH_POINTS = 100_000
 FRESH_SEED = 20_240  #: of the fresh points, the same for all methods
-MAX_SAMPLES = 10_000  #: that teachers other than plain networks are fitted to
+MAX_SAMPLES, MAX_FEATURES = 10_000, 2**22  #: that teachers other than plain networks are fitted to, in all
 
 
 class Problem:
@@ -93,8 +93,11 @@ class Problem:
         return other
 
     def bounded(self) -> "Problem":
-        """The same problem with at most `MAX_SAMPLES` training samples, the same share of each domain and class."""
-        most = min(MAX_SAMPLES, MAX_VALUES // self.train.x.shape[1])
+        """The same problem with fewer training samples if they exceed `MAX_SAMPLES` or all together `MAX_FEATURES`.
+
+        The same share of each domain and class is kept.
+        """
+        most = min(MAX_SAMPLES, MAX_FEATURES // self.train.x.shape[1])
         if len(self.train) <= most:
             return self
         (rows,) = labelled(self.train.d, self.train.y, [most / len(self.train)], seed=0)

@@ -169,6 +169,13 @@ def test_data_of_an_unknown_distribution_have_no_ceiling_and_no_fresh_points(tmp
     assert json.loads((tmp_path / "facts.json").read_text()) == {"distribution": None, "published": None}
 
 
+def test_the_samples_say_that_only_a_part_trains_some_teachers(monkeypatch):
+    assert Experiment(small_dataset(), SETTINGS).samples().purpose["train"] == "trains networks and teachers"
+    monkeypatch.setattr(problem, "MAX_FEATURES", 2 * 100)
+    purpose = Experiment(small_dataset(), SETTINGS).samples().purpose["train"]
+    assert purpose == "trains networks; 100 of them train the kernel machines and the portfolio"
+
+
 @pytest.mark.slow
 def test_of_one_domain_what_makes_no_sense_is_left_out_with_a_reason():
     experiment = Experiment(small_dataset(domains=1), SETTINGS)
