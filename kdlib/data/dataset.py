@@ -272,7 +272,7 @@ def _features(key: str, value) -> np.ndarray:
     if 0 in x.shape:
         raise DataContractError(f"{key}: expected at least one sample and one feature, got shape {x.shape}")
     x = _finite(key, x, "remove or fill those rows")
-    if (largest := np.abs(x).max()) > LARGEST:
+    if (largest := max(x.max(), -x.min())) > LARGEST:
         raise DataContractError(f"{key}: expected numbers up to {LARGEST:g}, got {largest:g}; rescale the features")
     return x
 
