@@ -206,7 +206,7 @@ def keep(given) -> int:
 
 def verify(given) -> int:
     """Compares a report with the reference, or with an archive of another report."""
-    from kdlib.report import archive, reference
+    from kdlib.report import archive, bits, reference
 
     agrees = False
 
@@ -215,9 +215,30 @@ def verify(given) -> int:
         is_archive = given.reference.suffix == ".zip"
         with archive.unpacked(given.reference) if is_archive else nullcontext(given.reference) as other:
             agrees, lines = reference.compare(given.out, other)
+        if lines != [reference.SAME] and (digests := given.reference.parent / bits.FILE).is_file():
+            lines += bits.compare(bits.compute(), digests)[1]
         return "\n".join([*lines, f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}"])
 
     status = _attempt(compare, archive.ArchiveError, reference.NotComparable, status=USAGE)
+    return status or (0 if agrees else FAILED)
+
+
+def bits(given) -> int:
+    """Compares what this machine computes with digests of a file, layer by layer; or writes the file."""
+    from kdlib.report import bits
+
+    agrees = True
+
+    def compare() -> str:
+        nonlocal agrees
+        if given.keep:
+            given.file.write_bytes(bits.record(bits.compute()))
+            return given.file
+        bits.read(given.file)  # before what takes long
+        agrees, lines = bits.compare(bits.compute(), given.file)
+        return "\n".join(lines)
+
+    status = _attempt(compare, ValueError, status=USAGE)
     return status or (0 if agrees else FAILED)
 
 
@@ -235,7 +256,7 @@ def _attempt(act, *errors: type[Exception], status: int = FAILED) -> int:
 
 ACTIONS = {
     "run": run, "sweep": sweep, "check": check, "convert": convert, "export": export, "predict": predict,
-    "archive": archive, "keep": keep, "verify": verify,
+    "archive": archive, "keep": keep, "verify": verify, "bits": bits,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
         compared.add_argument("out", type=Path, metavar="REPORT", help="the folder of a report")
         what = "the folder of the reference" + (", or an archive" if action == "verify" else "")
         compared.add_argument("reference", type=Path, metavar="REFERENCE", help=what)
+
+    bits = actions.add_parser("bits", help="compare what this machine computes with committed digests, layer by layer")
+    default = Path(__file__).resolve().parents[2] / "reports" / "reference" / "bits.json"
+    bits.add_argument("file", nargs="?", type=Path, default=default, metavar="FILE", help="digests (the reference's)")
+    bits.add_argument("--keep", action="store_true", help="write this machine's digests into the file instead")
     return parser
 
 

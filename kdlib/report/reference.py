@@ -21,6 +21,7 @@ KEYS = ["dataset", "method", "split", "domain", "metric"]
 TOLERANCE = 4.0  #: standard errors
 FEW_SEEDS = 10
 MIN_ALLOWED, MIN_ALLOWED_FEW = 0.001, 0.02  #: of metrics between 0 and 1 and of nats; the latter below `FEW_SEEDS`
+SAME = "the same, bit for bit"
 MAX_LISTED = 10  #: disagreements that are listed one by one
 
 
@@ -57,7 +58,7 @@ def compare(out: Path, reference: Path) -> tuple[bool, list[str]]:
         changes = "; ".join(manifest.changes({"parameters": then["parameters"]}, now | {"hashes": {}}))
         raise NotComparable(f"the reference was made with other settings, which cannot be compared: {changes}")
     if then["results"] == now["results"]:
-        return True, ["the same, bit for bit"]
+        return True, [SAME]
     wrong = disagreements(before, after)
     differences = _differences(then, now)
     if differences:
