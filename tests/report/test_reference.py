@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from kdlib.evaluation import results
-from kdlib.report import manifest, reference
+from kdlib.report import bits, manifest, reference
 from kdlib.report.__main__ import main
 
 HERE = {"cpu": "A", "platform": "Linux x86_64", "python": "3.12", "threads": 1, "versions": {"numpy": "2.4"}}
@@ -110,6 +110,15 @@ def test_the_exit_status_is_the_verdict(tmp_path, kept, capsys):
     assert f"agrees with {kept}" in capsys.readouterr().out
     assert main(["verify", str(make_report(tmp_path / "other", shift=0.01)), str(kept)]) == 1
     assert "does not agree" in capsys.readouterr().out
+
+
+def test_other_bits_are_traced_to_a_layer(tmp_path, kept, capsys, monkeypatch):
+    (tmp_path / bits.FILE).write_bytes(bits.record({"sums": "1", "products": "2"}))
+    monkeypatch.setattr(bits, "compute", lambda: {"sums": "1", "products": "3"})
+    main(["verify", str(make_report(tmp_path / "other", shift=0.01)), str(kept)])
+    assert "differs: products" in capsys.readouterr().out
+    main(["verify", str(make_report(tmp_path / "again")), str(kept)])
+    assert "layers" not in capsys.readouterr().out
 
 
 def test_readme_has_the_table_of_the_reference():
