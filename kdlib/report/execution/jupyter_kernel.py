@@ -126,6 +126,10 @@ class LocalEngine(NBClientEngine):
             client = LocalNotebookClient(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **kwargs)
             return client.execute()
         finally:
+            if pending := asyncio.all_tasks(loop):  # after a timeout, one still waits for the cell's output
+                for task in pending:
+                    task.cancel()
+                loop.run_until_complete(asyncio.wait(pending))
             loop.close()
             asyncio.set_event_loop(None)
 
