@@ -175,7 +175,7 @@ def training(table: pd.DataFrame) -> Figure:
     ax.annotate(OURS, (ours.members.iloc[0], ours.ms_per_model_epoch.iloc[0]), (9, 5), color=OURS_COLOR, **label)
     for row in table[table.how.str.startswith(OURS) & (table.how != OURS)].itertuples():  # on the line: named below it
         ax.plot(row.members, row.ms_per_model_epoch, "s", color=OURS_COLOR, mfc="none", ms=9)
-        ax.annotate(row.how, (row.members, row.ms_per_model_epoch), (9, -14), color=OURS_COLOR, **label)
+        ax.annotate(row.how, (row.members, row.ms_per_model_epoch), (9, -18), color=OURS_COLOR, **label)
     ax.plot(peers.members, peers.ms_per_model_epoch, "s", color=PEERS_COLOR, ms=5)
     for shift, row in zip(_apart(peers), peers.itertuples(), strict=True):
         above = 6 * (row.members > 1)  # clear of our line

@@ -31,8 +31,11 @@ def test_a_quick_run_writes_tables_figures_and_the_page(tmp_path):
     table = pd.read_csv(tmp_path / "results" / "training.csv")
     assert list(table.columns[:4]) == ["how", "members", "ms_per_model_epoch", "ratio_to_ours"]
     assert list(zip(table.how, table.members, strict=True)) == [
-        (way.how, way.members) for way in training.WAYS if way.module in only and way.quick is not None
+        *((way.how, way.members) for way in training.WAYS if way.module in only and way.quick is not None),
+        (training.ALL_LIMITS, 1),
     ]
+    every = table.set_index("how").ms_per_model_epoch
+    assert every[training.ALL_LIMITS] == pytest.approx(every[list(training.LIMITS)].sum(), rel=1e-3)
     assert (table[["ms_per_model_epoch", "ratio_to_ours"]] > 0).all(axis=None)
     assert table.ratio_to_ours[(table.how == training.OURS) & (table.members == 30)].tolist() == [1]
 
