@@ -12,7 +12,7 @@ from kdlib.evaluation.formatting import counted, decimal, setting, value_range, 
 from kdlib.evaluation.results import reported, select
 from kdlib.models.networks import Networks
 
-MAX_FEATURES = 8  #: whose ranges are listed
+MAX_LISTED = 8  #: classes by name, features with their ranges
 USE = '''
 With Keras 3, or with NumPy alone, from `x` (n, features) in the features' own units to `p` (n, classes):
 
@@ -58,15 +58,17 @@ def model_card(networks: Networks, results: pd.DataFrame, dataset: Dataset, spli
     domains = [domain for domain, metric in one.index if metric == "accuracy" and domain != "all"]
     lines = [
         f"- **Network**: *{about['titles'][method]}*, seed {seed}: {counted(dataset.features, 'feature')}, hidden "
-        f"layers of {setting(about['settings']['hidden'])} units, {counted(dataset.classes, 'class', 'classes')}. Its "
-        f"method has the lowest mean cross-entropy of {counted(len(networks.methods), 'method')} on the "
-        f"{whole(len(select_points))} points that select, and it the lowest of {counted(len(seeds), 'seed')}.",
+        f"layers of {setting(about['settings']['hidden'])} units, {counted(dataset.classes, 'class', 'classes')}"
+        f"{_classes(about['classes'])}. Its method has the lowest mean cross-entropy of "
+        f"{counted(len(networks.methods), 'method')} on the {whole(len(select_points))} points that select, and it the "
+        f"lowest of {counted(len(seeds), 'seed')}.",
         f"- **Data**: `{dataset.name}.pkl`, SHA-256 `{dataset.sha256}`; {whole(len(train))} training points of "
         f"{counted(dataset.domains, 'domain')}.",
         f"- **Accuracy**: {decimal(accuracy)} on the {whole(points)} {split} points, with a 95% sampling interval from "
         f"{decimal(low)} to {decimal(high)} (Wilson); over the method's seeds, {value_range(seeds, decimal)}. Expected "
         f"calibration error: {decimal(one['all', 'ece'])}.",
-        f"- **Limits**: it does not see the domain. {_weakest(one, domains)}{_ranges(about['features'], dataset)}",
+        f"- **Limits**: it does not see the domain. {_weakest(one, domains, about['domains'])}"
+        f"{_ranges(about['features'], dataset)}",
     ]
     files = (
         "[student.keras](student.keras) is one network, [student.npz](student.npz) has every seed of every method that "
@@ -75,17 +77,22 @@ def model_card(networks: Networks, results: pd.DataFrame, dataset: Dataset, spli
     return "\n".join([files, "", *lines, USE])
 
 
-def _weakest(one: pd.Series, domains: list[str]) -> str:
+def _classes(names: list[str]) -> str:
+    return "" if len(names) > MAX_LISTED else f" ({', '.join(f'`{name}`' for name in names)})"
+
+
+def _weakest(one: pd.Series, domains: list[str], names: list[str]) -> str:
     if len(domains) < 2:
         return ""
     worst = min(domains, key=lambda k: one[k, "accuracy"])
-    return f"Of the domains it is weakest in {worst}, with an accuracy of {decimal(one[worst, 'accuracy'])}. "
+    accuracy = decimal(one[worst, "accuracy"])
+    return f"Of the domains it is weakest in `{names[int(worst)]}`, with an accuracy of {accuracy}. "
 
 
 def _ranges(names: list[str], dataset: Dataset) -> str:
     text = "What lies outside the training points is extrapolated"
-    if dataset.features > MAX_FEATURES:
+    if dataset.features > MAX_LISTED:
         return f"{text}."
     ranges = zip(names, dataset.train.x.min(axis=0), dataset.train.x.max(axis=0), strict=True)
-    each = ", ".join(f"{name} from {low:.3g} to {high:.3g}" for name, low, high in ranges)
+    each = ", ".join(f"`{name}` from {low:.5g} to {high:.5g}" for name, low, high in ranges)
     return f"{text}: they have {each}.".replace(" -", " −")

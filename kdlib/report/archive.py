@@ -20,7 +20,10 @@ from kdlib.settings import Settings
 FILE = "archive.zip"  #: in the folder of the report
 DATE = 1980, 1, 1, 0, 0, 0  #: of all files in it
 ROOT = manifest.PACKAGE.parent
-LOCK = "requirements.txt"
+INPUTS = {
+    "notebook": "its notebook", "data": "its dataset", "methods": "its file of methods (--methods, METHODS=)",
+    "lock": "requirements.txt",
+}  # fmt: skip
 SOURCES = (
     "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "environment.yml", "pyproject.toml",
     "requirements*.txt", "data/**/*.md", "docs/*.md", "kdlib/**/*.*", "notebooks/**/*.*", "tools/*.py",
@@ -37,16 +40,15 @@ def write(report: Path, data: Path, author: str, methods: Path | None = None) ->
     data: the folder of its datasets. author: whom to cite. methods: the user's own, if it has such. Raises
     `ArchiveError` or OSError.
     """
-    runs = _runs(report)
+    datasets = {path.name: path.read_bytes() for path in sorted(data.glob("*.[pP][kK][lL]"))}
+    runs = _runs(report, [Path(name).stem for name in datasets])
     files = {f"reports/{name}": content for name, content in _published(report, runs).items()}
     own = {f"methods/{methods.name}": methods.read_bytes()} if methods else {}
-    files |= _datasets(data, runs) | _sources() | own
-    templates = {manifest.digest(content): name for name, content in files.items() if name.startswith("notebooks/")}
+    files |= {f"data/{name}": content for name, content in datasets.items()} | _sources() | own
+    present = {manifest.digest(content) for content in files.values()}
     for name, record in runs.items():
-        if record["hashes"].get("methods") not in (None, *map(manifest.digest, own.values())):
-            raise ArchiveError(f"{name}: it ran methods of the user's own; name their file with --methods, METHODS=")
-        if changed := _changed(record, templates):
-            raise ArchiveError(f"{name or 'summary'}: {changed} has changed since it ran; make the report again")
+        if changed := _changed(record["hashes"], present):
+            raise ArchiveError(f"{name or 'summary'}: {changed} is not what it ran with; make the report again")
     title = f"A report on knowledge distillation, {runs['']['started'][:10]}"
     files["CITATION.cff"] += _citation(title, runs[""], author).encode()
     files["ARCHIVE.md"] = _readme(command := _command(runs, own)).encode()
@@ -78,19 +80,21 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield Path(folder) / "reports"
 
 
-def _runs(report: Path) -> dict[str, dict]:
-    """The manifests of a report by the folder's name, "" for the summary."""
+def _runs(report: Path, datasets: list[str]) -> dict[str, dict]:
+    """The manifests of a report on some datasets by the folder's name, "" for the summary."""
     summary = manifest.read(report)
     if summary is None or summary["status"] != "ok" or "runs" not in summary["hashes"]:
         raise ArchiveError(f"there is no good report in {str(report)!r}: `make report` makes one")
+    if not datasets:
+        raise ArchiveError("data: expected the datasets of the report, *.pkl files, found none")
     runs = {"": summary}
-    for path in sorted([*report.glob(f"*/{manifest.FILE}"), *report.glob(f"*/*/{manifest.FILE}")]):
-        name, record = path.parent.relative_to(report).as_posix(), manifest.read(path.parent)
-        if record is None or "data" not in record["hashes"] or ("/" in name and name.split("/")[0] not in runs):
-            continue  # of another report below this one, such as a draft
-        if record["status"] not in ("ok", "invalid"):
-            raise ArchiveError(f"{name}: its last run {record['status']}; make the report again")
-        runs[name] = record
+    for dataset in datasets:
+        studies = sorted(path.parent.name for path in (report / dataset).glob(f"*/{manifest.FILE}"))
+        for name in (dataset, *(f"{dataset}/{study}" for study in studies)):
+            record = manifest.read(report / name) or {"status": "is missing"}
+            if record["status"] not in ("ok", "invalid"):
+                raise ArchiveError(f"{name}: its last run {record['status']}; make the report again")
+            runs[name] = record
     return runs
 
 
@@ -108,32 +112,17 @@ def _published(report: Path, runs: dict[str, dict]) -> dict[str, bytes]:
     return found
 
 
-def _datasets(folder: Path, runs: dict[str, dict]) -> dict[str, bytes]:
-    """The datasets that were run on, found by the hash of their content."""
-    contents = {path.name: path.read_bytes() for path in sorted(folder.glob("*.[pP][kK][lL]"))}
-    names = {manifest.digest(content): name for name, content in contents.items()}
-    for name, record in runs.items():
-        if name and record["hashes"]["data"] not in names:
-            raise ArchiveError(f"{name}: its dataset is not in {str(folder)!r}, or has changed; make the report again")
-    used = [names[record["hashes"]["data"]] for name, record in runs.items() if name]
-    return {f"data/{name}": contents[name] for name in used}
-
-
 def _sources() -> dict[str, bytes]:
     paths = {path for pattern in SOURCES for path in ROOT.glob(pattern) if path.is_file()}
     hidden = {path for path in paths if path.suffix == ".pyc" or ".ipynb_checkpoints" in path.parts}
     return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths - hidden}
 
 
-def _changed(record: dict, templates: dict[str, str]) -> str:
-    """What of a run's notebook, code and lock differs from this checkout; empty if nothing of it is due."""
-    hashes = record["hashes"]
-    if hashes["notebook"] not in templates:
-        return "its notebook"
-    if hashes.get("lock") != manifest.digest((ROOT / LOCK).read_bytes()):
-        return LOCK
+def _changed(hashes: dict, present: set[str]) -> str:
+    """Which input of a run is not there or has changed; empty if nothing of it would be due in the archive."""
     found = manifest.code_digests(hashes["code"])
-    return next((file for file, digest in hashes["code"].items() if found.get(file) != digest), "")
+    changed = [what for kind, what in INPUTS.items() if kind in hashes and hashes[kind] not in present]
+    return next(iter([*changed, *(file for file, digest in hashes["code"].items() if found.get(file) != digest)]), "")
 
 
 def _command(runs: dict[str, dict], own: Iterable[str]) -> str:

@@ -24,17 +24,7 @@ from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
 
-REGISTERED = [
-    "title",
-    "description",
-    "role",
-    "section",
-    "in_summary",
-    "uses_domain",
-    "teacher",
-    "control_of",
-    "isolates",
-]
+REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
 COSTS = ["updates", "teacher_updates", "queries"]
 OUTCOMES = [*COSTS, "choice"]
 

@@ -141,9 +141,13 @@ def test_what_cannot_be_archived_is_one_line(unpacked):
         return done.stderr.removeprefix("error: ").strip()
 
     assert error("nowhere") == "there is no good report in 'nowhere': `make report` makes one"
-    assert error("reports", "--data=docs").endswith(
-        "its dataset is not in 'docs', or has changed; make the report again"
-    )
+    assert error("reports", "--data=docs") == "data: expected the datasets of the report, *.pkl files, found none"
+    (unpacked / "other").mkdir()
+    for name in ("first", "second"):
+        dataset(unpacked / "other" / f"{name}.pkl", seed=9)
+    assert error("reports", "--data=other") == "second: its last run is missing; make the report again"
+    (unpacked / "other" / "second.pkl").unlink()
+    assert error("reports", "--data=other") == "first: its dataset is not what it ran with; make the report again"
     results = unpacked / "reports" / "first" / "results.csv"
     content = results.read_bytes()
     results.write_bytes(b"altered")
@@ -152,16 +156,15 @@ def test_what_cannot_be_archived_is_one_line(unpacked):
     code = unpacked / "kdlib" / "display.py"
     source = code.read_bytes()
     code.write_bytes(source + b"# edited\n")
-    assert error("reports") == "summary: kdlib/display.py has changed since it ran; make the report again"
+    assert error("reports") == "summary: kdlib/display.py is not what it ran with; make the report again"
     code.write_bytes(source)
     path = unpacked / "reports" / "first" / manifest.FILE
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"status": "died"}))
     assert error("reports") == "first: its last run died; make the report again"
     path.write_text(json.dumps(record | {"hashes": record["hashes"] | {"methods": "0" * 64}}))
-    assert error("reports", "--methods=README.md").startswith(
-        "first: it ran methods of the user's own; name their file"
-    )
+    line = "first: its file of methods (--methods, METHODS=) is not what it ran with; make the report again"
+    assert error("reports", "--methods=README.md") == line
 
 
 def test_the_description_keeps_the_rules_of_provenance_run_crates(unpacked, tmp_path):
