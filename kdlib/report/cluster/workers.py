@@ -1,7 +1,7 @@
 """Which workers of a cluster may get runs: those whose Python, packages, lock and kdlib are the driver's.
 
 They are asked before anything is sent, and those that join later before they get a run; one that turns out to have no
-room for a run gets no other. The processor may differ: another one rounds differently, and a run's manifest records it.
+room for a run gets no other. The processor may differ: a run's manifest records it, and its pins.
 
 Dask checks versions too, but of Python, NumPy, pandas and itself only, not of TensorFlow, the lock or kdlib; and it
 warns, where a worker must be refused.
