@@ -8,6 +8,7 @@ Out of scope: which figures and numbers to show.
 import base64
 import html
 import io
+import math
 import numbers
 import re
 import time
@@ -16,29 +17,34 @@ from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
 NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  #: columns of such cells are right-aligned: 0.98 ± 0.01
-DARK_MIME = "application/vnd.kdlib.dark"  #: a second PNG, which JupyterLab ignores
+OTHERS = {name: f"application/vnd.kdlib.{name}" for name in ("dark", "narrow", "narrow_dark")}  #: more PNG, by style
 EXPLORER_MIME = "application/vnd.kdlib.explorer+json"
 PROGRESS_MIME = "application/vnd.kdlib.progress+json"  #: how far a training is, for the report that runs the notebook
 UPDATE_SECONDS = 0.25  #: between two of these
 BEST = "★"  #: in addition to bold, which not every reader sees
 
 
-def figure(fig, caption: str, alt: str, *, dark=None, data: str = "", name: str = "") -> None:
+def figure(fig, caption: str, alt: str, *, data=None, name: str = "", **others) -> None:
     """Shows a Matplotlib figure once, as PNG, with its caption below, and closes it.
 
-    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `dark` is the same figure for
-    a dark page. `data` names the file beside the published page that holds the figure's numbers. With a `name`,
-    Markdown can refer to it: `[the ablation](#figure-ablation)` reads "Figure 3" on the page.
+    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `data` is a pandas frame
+    of the numbers drawn, which the page shows as a table and as CSV. With a `name`, Markdown can refer to it:
+    `[the ablation](#figure-ablation)` reads "Figure 3" on the page. `others` are the same figure for other pages, which
+    JupyterLab ignores: `dark`, `narrow` and `narrow_dark`.
     """
     for argument, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{argument}: expected a sentence about the figure, got {text!r}")
     png, width, height = _png(fig)
     bundle = {"image/png": png, "text/plain": f"Figure: {alt}"}
-    if dark is not None:
-        bundle[DARK_MIME], *_ = _png(dark)
+    sizes = {}
+    for style, other in others.items():
+        bundle[OTHERS[style]], *sizes[style] = _png(other)
     size = {"width": width, "height": height}
-    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "data": data, **size}
+    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "sizes": sizes, **size}
+    if data is not None:
+        rows = [list(map(_rounded, row)) for row in data.itertuples(index=False, name=None)]
+        meaning["data"] = {"columns": list(map(str, data.columns)), "rows": rows}
     publish_display_data(bundle, {"image/png": size, "kdlib": meaning})
     # The page takes the caption from the figure itself; this one is for JupyterLab.
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
@@ -47,19 +53,21 @@ def figure(fig, caption: str, alt: str, *, dark=None, data: str = "", name: str 
 def table(
     frame, caption: str, *, digits: int = 4, formats=None, best=None, note: str = "", index=None, name: str = ""
 ) -> None:
-    """Shows a pandas frame, with its caption above and `note` below it.
+    """Shows a pandas frame, with its caption above and `note` below it; nothing if it has no rows.
 
     Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash, and thousands of
     long counts are set apart. `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
-    {column: "max" or "min"}. The index is shown unless it merely counts rows, or as `index=True` or `False` decides.
-    `name` is as in `figure`: `[the table](#table-NAME)`.
+    {column: "max" or "min"}, which marks nothing where several read the same. The index is shown unless it merely
+    counts rows, or as `index=True` or `False` decides. `name` is as in `figure`: `[the table](#table-NAME)`.
     """
+    if not len(frame):
+        return
     if index is None:
         index = any(name is not None for name in frame.index.names) or frame.index.dtype.kind not in "iu"
     heads = [str(name or "") for name in frame.index.names] if index else []
     columns = heads + [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
-    marked = _marked(frame, best)
     formats = formats or {}
+    marked = _marked(frame, best, lambda column, value: _cell(value, digits, formats.get(column)))
     rows, marks = [], []
     for r, (key, values) in enumerate(zip(frame.index, frame.itertuples(index=False, name=None), strict=True)):
         keys = [_cell(k, digits) for k in (key if isinstance(key, tuple) else (key,))] if index else []
@@ -172,7 +180,14 @@ def _cell(value, digits: int, form: str | None = None) -> str:
     return str(value)
 
 
-def _marked(frame, best) -> list[list[bool]]:
+def _rounded(value):
+    """A value for JSON: numbers to six digits, missing ones as None."""
+    if isinstance(value, numbers.Integral) or not isinstance(value, numbers.Real):
+        return int(value) if isinstance(value, numbers.Integral) else value if value is None else str(value)
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _marked(frame, best, text) -> list[list[bool]]:
     marked = [[False] * frame.shape[1] for _ in range(len(frame))]
     if best is None:
         return marked
@@ -185,8 +200,9 @@ def _marked(frame, best) -> list[list[bool]]:
             raise ValueError(f"best: expected 'max' or 'min' for column {column!r}, got {which!r}")
         values = frame[column]
         winner = values.max() if which == "max" else values.min()
-        for r, value in enumerate(values):
-            marked[r][frame.columns.get_loc(column)] = bool(value == winner)
+        ties = [text(column, value) == text(column, winner) for value in values]
+        for r, tied in enumerate(ties if sum(ties) == 1 else ()):
+            marked[r][frame.columns.get_loc(column)] = tied
     return marked
 
 

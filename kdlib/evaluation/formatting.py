@@ -64,6 +64,11 @@ def difference(mean: float, low: float, high: float, digits: int = 4) -> str:
     return _with_interval(mean, low, high, digits, signed)
 
 
+def points(mean: float, low: float, high: float, digits: int = 2) -> str:
+    """`+1.17 [+1.12, +1.22] points`, of a difference between two accuracies."""
+    return f"{difference(100 * mean, 100 * low, 100 * high, digits)} points"
+
+
 def setting(value) -> str:
     """A setting's value: `4`, `0.5`, `cosine`, or `64-32` of a list."""
     if isinstance(value, list | tuple):

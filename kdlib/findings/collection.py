@@ -76,14 +76,17 @@ def _of(runs, methods, metric="accuracy") -> pd.DataFrame:
     return rows[rows.index.isin(list(methods), level="method")]
 
 
+def answer(runs: Reports) -> str:
+    """The answer to the report's question in a sentence."""
+    return summary.headline(_of(runs, dataset_findings.in_summary(summary.methods(runs), "student")))
+
+
 def overview(runs: Reports) -> str:
-    """The answer to the report's question: a verdict, and how each of the summary's students does over datasets."""
+    """How each of the summary's students does over datasets."""
     registered = summary.methods(runs)
     students = dataset_findings.in_summary(registered, "student")
     over = {metric: means(_of(runs, summary.titles(runs), metric), metric) for metric in METRICS}
     lines = [
-        summary.headline(_of(runs, students)),
-        "",
         f"Means over {counted(len(runs.cuts), 'dataset')} of the difference to direct training "
         f"(*{summary.baseline(runs)}*). Each dataset counts once, and of the cross-entropy less is better. Intervals "
         "take the datasets as a sample, and are corrected for the number of methods (Holm).\n",
@@ -147,7 +150,7 @@ def credit(runs: Reports) -> str:
             lines.append(
                 f"- *{title[teacher]}*: {_interval(own)}; its student, *{title[student]}*: {_interval(its)}{keeps}."
             )
-    start = f"Teachers undistilled and their students, less *{summary.baseline(runs)}*: mean accuracy over datasets.\n"
+    start = f"Undistilled teachers and their students, less *{summary.baseline(runs)}*: mean accuracy over datasets.\n"
     return "\n".join([start, *lines]) if lines else ""
 
 

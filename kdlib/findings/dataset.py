@@ -10,7 +10,7 @@ import pandas as pd
 
 from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, WORSE
-from kdlib.evaluation.formatting import counted, decimal, difference, percent, signed
+from kdlib.evaluation.formatting import counted, decimal, difference, percent, points, signed
 from kdlib.evaluation.results import BAYES, reported, select
 
 AS_PUBLISHED = "as in the original"  #: the label of the replica in an ablation
@@ -21,6 +21,7 @@ EXPLANATIONS = {
 }  #: the original's own, by the label of their fix
 MIN_SHARE, MIN_PART = 0.5, 0.1  #: of the total gain: of an explanation that is supported, supported in part
 LOWER_IS_BETTER = "nll", "ece"
+IN_POINTS = ["difference", "low", "high"]
 
 
 def baseline(methods: pd.DataFrame) -> str:
@@ -60,18 +61,48 @@ def comparison(
     return table
 
 
+def digits(results: pd.DataFrame) -> int:
+    """Decimals that percentages on the reported split deserve: two of fresh points, which are many, else one."""
+    return 2 if reported(results) == "fresh" else 1
+
+
+def ran(table: pd.DataFrame) -> str:
+    """Each method that ran, what it is and its accuracy; table: as `Experiment.run_all` gives it."""
+    rows = table.dropna(subset="accuracy").iterrows()
+    return "\n".join(
+        f"- *{title}*: {row['description']} Accuracy {percent(row['accuracy'], 1)}." for title, row in rows
+    )
+
+
+def comparison_table(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+    """A `comparison` as text, in percentage points."""
+    rows = {
+        name: {
+            "accuracy": percent(row["accuracy"], digits),
+            "difference and interval": difference(*(100 * row[IN_POINTS]), digits=digits),
+            "p (Holm)": f"{row['p']:.2g}",
+            "verdict": row["verdict"],
+            "gap closed": percent(row["gap closed"]) if row["verdict"] == BETTER else "–",
+        }
+        for name, row in table.iterrows()
+    }
+    shown = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    return shown if np.isfinite(table["gap closed"]).any() else shown.drop(columns="gap closed")
+
+
 def finding(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     """One dataset in short: the baseline's accuracy, and how each of the summary's students compares with it."""
     table, title = comparison(results, methods), methods["title"]
     accuracy = select(results, split=reported(results)).groupby("method")["value"]
     mean, direct = accuracy.mean(), baseline(methods)
-    text = f"Over {counted(accuracy.size()[direct], 'seed')}, *{title[direct]}* reaches an accuracy of "
-    text += f"**{decimal(mean[direct])}**"
+    text = f"Direct training (*{title[direct]}*) reaches an accuracy of **{percent(mean[direct], digits(results))}**, "
+    text += f"over {counted(accuracy.size()[direct], 'seed')}"
     if BAYES in mean:
-        text += f"; no classifier that does not see the domain can exceed {decimal(mean[BAYES])}"
+        text += f"; no classifier that is not given the domain can exceed {percent(mean[BAYES], digits(results))}"
     students = [name for name in in_summary(methods, "student") if name in table.index]
-    lines = [f"- *{title[name]}*: {describe(table.loc[name])}." for name in students]
-    return "\n".join([f"{text}.{' Paired differences from it:' if lines else ''}\n", *lines]).strip()
+    best_first = sorted(students, key=lambda name: -table.loc[name, "difference"])
+    lines = [f"- *{title[name]}*: {describe(table.loc[name], digits(results))}." for name in best_first]
+    return "\n".join([f"{text}.{' Students, compared with it:' if lines else ''}\n", *lines]).strip()
 
 
 def contrasts(results: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +128,7 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     title = methods["title"]
     return "\n".join(
         f"- **{'supported' if row['verdict'] == BETTER else 'not supported'}**: {row['isolates']}. "
-        f"*{title[row['student']]}* less *{title[control]}*: {difference(row['difference'], row['low'], row['high'])}."
+        f"*{title[row['student']]}* less *{title[control]}*: {points(*row[IN_POINTS], digits(results))}."
         for control, row in contrasts(results, methods).iterrows()
     )
 
@@ -121,11 +152,11 @@ def credit(results: pd.DataFrame, methods: pd.DataFrame) -> str:
             keeps = ""
             if table.loc[teacher, "verdict"] == BETTER:
                 keeps = f": it keeps {percent(gains[student] / gains[teacher])} of the gain"
-            own, its = (difference(*table.loc[each, ["difference", "low", "high"]]) for each in (teacher, student))
+            own, its = (points(*table.loc[each, IN_POINTS], digits(results)) for each in (teacher, student))
             lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
     if not lines:
         return ""
-    return f"Teachers undistilled and their students, less *{title[baseline(methods)]}*:\n\n" + "\n".join(lines)
+    return f"Undistilled teachers and their students, less *{title[baseline(methods)]}*:\n\n" + "\n".join(lines)
 
 
 def selection_losses(results: pd.DataFrame, methods: pd.DataFrame) -> pd.Series:
@@ -141,25 +172,26 @@ def advice(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     best = losses.idxmin()
     text = (
         f"**Use *{title[best]}***: of the networks compared it has the lowest cross-entropy on the validation split, "
-        f"{decimal(losses[best])}."
+        f"{decimal(losses[best], 3)}."
     )
     if best == direct:
         return f"{text} No student improves on direct training here."
     accuracy, nll = (comparison(results, methods, metric=metric).loc[best] for metric in ("accuracy", "nll"))
-    points = "the same points, which favours what was chosen on them"
+    same = reported(results) == "valid"
+    where = "the same points, which favours what was chosen on them" if same else "the reported points"
     return (
-        f"{text} On {points if reported(results) == 'valid' else 'the reported points'}, against *{title[direct]}*, "
-        f"its accuracy is {describe(accuracy)}, and its cross-entropy is {describe(nll)}."
+        f"{text} On {where}, its accuracy is {describe(accuracy, digits(results))}, and its cross-entropy is "
+        f"{describe(nll)}, compared with *{title[direct]}*."
     )
 
 
-def sampling_error(accuracy: float, points: int) -> str:
+def sampling_error(accuracy: float, count: int) -> str:
     """How uncertain an accuracy on so many points is, because the points are a sample."""
-    low, high = statistics.sampling_interval(accuracy, points)
+    low, high = statistics.sampling_interval(accuracy, count)
     return (
-        f"An accuracy of {decimal(accuracy, 3)} on {points} points has a 95% sampling interval from {decimal(low, 3)} "
-        f"to {decimal(high, 3)} (Wilson), whatever the number of seeds. That is the uncertainty of one accuracy: "
-        "methods answer for the same points, so that a difference between two of them can be much more precise."
+        f"An accuracy of {percent(accuracy, 1)} on {count} points has a 95% sampling interval from {percent(low, 1)} "
+        f"to {percent(high, 1)} (Wilson), whatever the number of seeds. Methods are scored on the same points, so a "
+        "difference between two of them can be much more precise."
     )
 
 
@@ -175,9 +207,9 @@ def explanations(ablation: pd.DataFrame) -> str:
     tried = ablation[ablation["kind"] == "explanation"]
     tried = tried.groupby(["seed", "label"], sort=False)["accuracy"].mean().unstack("label")
     lines = [
-        f"Fixing every deviation changes the accuracy of the original's student by {signed(total)}, over "
-        f"{counted(steps['seed'].nunique(), 'seed')}{_mean_of_datasets(ablation)}. The original's explanations, each "
-        f"fixed alone, over {counted(len(tried), 'seed')}:\n"
+        f"Fixing every deviation changes the accuracy of the original's student by {signed(100 * total, 1)} points, "
+        f"over {counted(steps['seed'].nunique(), 'seed')}{_mean_of_datasets(ablation)}. The original's explanations, "
+        f"each fixed alone, over {counted(len(tried), 'seed')}:\n"
     ]
     for label, explanation in EXPLANATIONS.items():
         gain = tried[label] - tried[AS_PUBLISHED]
@@ -187,8 +219,8 @@ def explanations(ablation: pd.DataFrame) -> str:
             verdict = "supported" if gain.mean() >= MIN_SHARE * total else "supported in part"
         share = f", {percent(gain.mean() / total)} of the total" if total > 0 else ""
         lines.append(
-            f"- *{explanation}*: **{verdict}**, {difference(gain.mean(), low, high)}{share}, "
-            f"from {decimal(tried[AS_PUBLISHED].mean())} to {decimal(tried[label].mean())}."
+            f"- *{explanation}*: **{verdict}**, {points(gain.mean(), low, high, 1)}{share}, "
+            f"from {percent(tried[AS_PUBLISHED].mean(), 1)} to {percent(tried[label].mean(), 1)}."
         )
     return "\n".join(lines)
 
@@ -208,9 +240,9 @@ def largest_step(ablation: pd.DataFrame) -> str:
     largest = gains.idxmax()
     share = f", {percent(gains[largest] / total)} of the total" if total > 0 else ""
     return (
-        f"Fixing every deviation takes the original's student from {decimal(mean.iloc[0])} to "
-        f"{decimal(mean.iloc[-1])}. The largest step of [the ablation](#figure-ablation) is *{largest}*: "
-        f"{signed(gains[largest])}{share}{_mean_of_datasets(ablation)}."
+        f"Fixing every deviation takes the original's student from {percent(mean.iloc[0], 1)} to "
+        f"{percent(mean.iloc[-1], 1)}. The largest step of [the ablation](#figure-ablation) is *{largest}*: "
+        f"{signed(100 * gains[largest], 1)} points{share}{_mean_of_datasets(ablation)}."
     )
 
 
@@ -219,9 +251,12 @@ def _mean_of_datasets(ablation) -> str:
     return f" (mean of {datasets} datasets)" if datasets > 1 else ""
 
 
-def describe(row) -> str:
-    """A row of a `comparison` in words: its verdict, difference and interval, and how much of the gap it closes."""
-    text = f"**{row['verdict']}**, {difference(row['difference'], row['low'], row['high'])}"
+def describe(row, digits: int = 0) -> str:
+    """A row of a `comparison` in words: its verdict, difference and interval, and how much of the gap it closes.
+
+    digits: of an accuracy's percentage points; 0: the row is of another metric, in its own unit.
+    """
+    text = f"**{row['verdict']}**, {points(*row[IN_POINTS], digits) if digits else difference(*row[IN_POINTS])}"
     if row["verdict"] == BETTER and np.isfinite(row["gap closed"]):
         text += f", {percent(row['gap closed'])} of the gap closed"
     return text

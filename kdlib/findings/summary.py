@@ -45,31 +45,58 @@ def baseline(runs: Reports) -> str:
     return registered.loc[dataset_findings.baseline(registered), "title"]
 
 
-def overview(runs: Reports) -> str:
-    """The answer to the report's question: a verdict, and how each of the summary's students does over all datasets."""
+def answer(runs: Reports) -> str:
+    """The answer to the report's question in a sentence."""
     if not runs.good:
         return "No run has succeeded, so there is nothing to compare; the reasons are listed below."
+    students = list(dataset_findings.in_summary(methods(runs), "student"))
+    return headline(pd.concat([table[table.index.isin(students)] for table in comparisons(runs).values()]))
+
+
+def overview(runs: Reports) -> str:
+    """How each of the summary's students does over all datasets, the best first."""
+    if not runs.good:
+        return ""
     tables, registered = comparisons(runs), methods(runs)
     students = dataset_findings.in_summary(registered, "student")
     rows = {name: [table.loc[name] for table in tables.values() if name in table.index] for name in students}
     best_first = sorted(students, key=lambda name: -np.mean([row["difference"] for row in rows[name]]))
     seeds = counted_range({int(table["seeds"].max()) for table in tables.values()}, "seed")
-    lines = [
-        f"{headline(pd.DataFrame([row for of in rows.values() for row in of]))} Differences in accuracy from direct "
-        f"training (*{baseline(runs)}*), in percentage points, paired over {seeds}; on each dataset corrected for its "
-        "number of methods:\n"
-    ]
+    lines = [f"Compared with direct training at its best (*{baseline(runs)}*), paired over {seeds}:\n"]
     for name in best_first:
-        lines.append(f"- **{students[name]}**: {_over_datasets(rows[name])}. {registered.loc[name, 'description']}")
-    if len(originals(runs)) > 1:
-        lines += [
-            "",
-            "The original's datasets share their noise and labels: verdicts that agree on them are one measurement, "
-            "repeated at several distances of the domains, and not as many replications.",
-        ]
-    if ceilings(runs.first()):
-        lines += ["", "[The chart](#figure-gaps) shows how far each method is from the best possible accuracy."]
+        lines.append(f"- **{students[name]}**: {_over_datasets(rows[name])}.")
     return "\n".join(lines)
+
+
+def key_frame(runs: Reports) -> pd.DataFrame:
+    """Differences to the baseline of students and their ceiling: dataset, label, mean, low, high, verdict."""
+    registered = methods(runs)
+    shown = dataset_findings.in_summary(registered, "student")
+    shown |= registered.loc[registered["role"] == "bound", "title"].drop(BAYES, errors="ignore").to_dict()
+    frames = []
+    for name, table in comparisons(runs).items():
+        rows = table.loc[table.index.intersection(list(shown), sort=False)].rename(columns={"difference": "mean"})
+        frames.append(rows.assign(dataset=name, label=rows.index.map(shown)))
+    return pd.concat(frames)[["dataset", "label", "mean", "low", "high", "verdict"]]
+
+
+def room(runs: Reports) -> dict[str, float]:
+    """How far the baseline is from the highest accuracy possible, of each dataset where that is known."""
+    direct = dataset_findings.baseline(methods(runs))
+    means = accuracies(runs)
+    return {name: top - means[name][direct][0] for name, top in ceilings(runs).items()}
+
+
+def definitions(runs: Reports) -> pd.DataFrame:
+    """What each of the summary's methods is and learns from, by title; numbers are those of the first dataset."""
+    registered = methods(runs)
+    table = registered.loc[list(titles(runs)), ["title", "description", "learns_from"]]
+    return table.set_axis(["method", "what it is", "learns from"], axis=1).set_index("method")
+
+
+def digits(runs: Reports) -> int:
+    """Decimals that percentages of all datasets deserve."""
+    return min(dataset_findings.digits(runs.of(name)) for name in runs.good)
 
 
 def headline(gains: pd.DataFrame) -> str:
@@ -80,9 +107,10 @@ def headline(gains: pd.DataFrame) -> str:
     rejected = holm(gains["raw p"]) < 1 - CONFIDENCE_LEVEL
     better = int((rejected & (gains["difference"] > 0)).sum())
     verdict = "Distillation can beat direct training" if better else "No student is shown to beat direct training"
+    worse = int((rejected & (gains["difference"] < 0)).sum())
     return (
-        f"**{verdict}**: of {counted(len(gains), 'comparison')} of a student with direct training on a dataset, "
-        f"{better or 'none'} {'is' if better < 2 else 'are'} better after correction for their number (Holm)."
+        f"**{verdict}**: of {counted(len(gains), 'comparison')} of a student with direct training on a dataset, the "
+        f"student is better in {better or 'none'} and worse in {worse or 'none'}, corrected for their number (Holm)."
     )
 
 
@@ -132,7 +160,7 @@ def credit(runs: Reports) -> str:
         where = " where the teacher is better" if len(kept) < len(pairs) else ""
         keeps = f": it keeps {value_range(kept, percent)} of the gain{where}" if kept else ""
         lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
-    return "\n".join([f"Teachers undistilled and their students, less *{baseline(runs)}*:\n", *lines]) if lines else ""
+    return "\n".join([f"Undistilled teachers and their students, less *{baseline(runs)}*:\n", *lines]) if lines else ""
 
 
 def advice(runs: Reports) -> pd.DataFrame:
@@ -152,7 +180,7 @@ def advised(best: str, accuracy: pd.DataFrame, nll: pd.DataFrame, title: pd.Seri
     """A row of `advice`; accuracy, nll: of all methods but the baseline, the difference to it, interval and verdict."""
     row = {"use": title[best], "accuracy, points": "–", "cross-entropy": "–"}
     if best in accuracy.index:
-        row["accuracy, points"] = f"{_points(accuracy.loc[best])} {accuracy.loc[best, 'verdict']}"
+        row["accuracy, points"] = _judged(accuracy.loc[best])
         loss = nll.loc[best]
         row["cross-entropy"] = f"{difference(*loss[['difference', 'low', 'high']])} {loss['verdict']}"
     return row
@@ -194,8 +222,8 @@ def left_out(runs: Reports) -> str:
     which = f"the first {shown} of {datasets} datasets, by name" if shown < datasets else counted(datasets, "dataset")
     cut = ", of each its first cut" if datasets < len(runs.good) else ""
     return (
-        f"Figures with a panel per dataset, here and below, show {which}{cut}; sentences and tables cover all. The "
-        "other panels are in the datasets' own reports."
+        f"Figures with a panel per dataset show {which}{cut}; sentences and tables cover all. The other panels are on "
+        "the datasets' own pages."
     )
 
 
@@ -214,7 +242,7 @@ def results_table(runs: Reports) -> pd.DataFrame:
 
 
 def reproduction(runs: Reports) -> pd.DataFrame:
-    """The original's accuracies and ours, on the validation points: mean and sd of FFNN and KD.
+    """The original's accuracies and ours in percent, on the validation points: mean and sd of FFNN and KD.
 
     A row for each of the original's datasets; none of any other.
     """
@@ -223,9 +251,9 @@ def reproduction(runs: Reports) -> pd.DataFrame:
         published, ours, rows[name] = runs.facts(name)["published"], means(runs.of(name), split="valid"), {}
         for title, method in _replicas(runs.methods(name)).items():
             rows[name] |= {
-                f"{title}, original": plus_minus(*published[title]),
-                f"{title}, ours": plus_minus(*ours[method]),
-                f"{title}, difference": signed(ours[method][0] - published[title][0]),
+                f"{title}, original": plus_minus(*(100 * number for number in published[title]), 1),
+                f"{title}, ours": plus_minus(*(100 * number for number in ours[method]), 1),
+                f"{title}, difference": signed(100 * (ours[method][0] - published[title][0]), 1),
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 
@@ -241,11 +269,12 @@ def replica_limits(runs: Reports) -> str:
     if not distances:
         return ""
     far = max(map(abs, distances)) > MAX_DISTANCE
+    distance = value_range([100 * each for each in distances], partial(signed, digits=1))
     return (
-        f"The rebuilt student differs from the published one by {value_range(distances, signed)}"
+        f"The rebuilt student differs from the published one by {distance} points"
         f"{': it does not reproduce the published accuracies at every distance of the domains' * far}. Its "
-        "number of epochs, a twelfth of the other methods', is a guess. What follows is shown of the rebuilt student, "
-        "and of the original's only as far as the two are alike."
+        "number of epochs, a twelfth of the other methods', is a guess. What follows holds for the rebuilt student, "
+        "and for the original's only as far as the two are alike."
     )
 
 
@@ -261,26 +290,31 @@ def originals(runs: Reports) -> list[str]:
 
 
 def accuracy_table(runs: Reports) -> pd.DataFrame:
-    """Mean accuracy of every method (rows) on each dataset's reported split (columns).
+    """Mean accuracy in percent of every method (rows) on each dataset's reported split (columns).
 
     Of many datasets, datasets are rows, means over their cuts, and columns are the summary's methods and Bayes.
     """
     columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
-    table = pd.DataFrame(columns)
+    table = 100 * pd.DataFrame(columns)
     if exceeds_panel_limit(runs):
         shown = [name for name in (*titles(runs), BAYES) if name in table.index]
         of_cuts = {name: table.loc[shown, cuts].mean(axis=1) for name, cuts in runs.cuts.items()}
         return pd.DataFrame(of_cuts).rename(index=runs.titles).T.rename_axis("dataset")
+    table = table.loc[methods(runs).index.intersection(table.index, sort=False)]
     return table.rename(index=runs.titles).rename_axis("method")
 
 
 def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
-    """The best cells of `accuracy_table` for each dataset, of methods that neither use the domain nor are bounds."""
+    """The best cell of `accuracy_table` for each dataset, of methods that neither use the domain nor are bounds.
+
+    Where several are equal, none is.
+    """
     registered = methods(runs)
     apart = registered.loc[registered["uses_domain"] | (registered["role"] == "bound"), "title"]
     by_method = table.T if exceeds_panel_limit(runs) else table
     compared = ~by_method.index.isin(apart)
     best = by_method.apply(lambda column: (column == column[compared].max()) & compared)
+    best &= best.sum() == 1
     return best.T if exceeds_panel_limit(runs) else best
 
 
@@ -303,11 +337,8 @@ def shown_on_maps(runs: Reports) -> dict[str, str]:
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
-    """Difference to the baseline in points, interval and verdict of every method (rows) on each dataset, as text."""
-    columns = {
-        name: table.apply(lambda row: f"{_points(row)} {row['verdict']}", axis=1)
-        for name, table in comparisons(runs).items()
-    }
+    """Difference to the baseline in points, interval, and verdict if any, of every method (rows) on each dataset."""
+    columns = {name: table.apply(_judged, axis=1) for name, table in comparisons(runs).items()}
     table = pd.DataFrame(columns)
     order = methods(runs).index.intersection(table.index, sort=False)
     return table.loc[order].rename(index=runs.titles).rename_axis("method").fillna("–")
@@ -316,17 +347,6 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 def ceilings(runs: Reports) -> dict[str, float]:
     """The accuracy that no method can exceed, of each dataset where it is known."""
     return {name: scores[BAYES][0] for name, scores in accuracies(runs).items() if BAYES in scores}
-
-
-def gaps(runs: Reports) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Results on each dataset's reported split, which is renamed `reported`; and titles of what is drawn.
-
-    Drawn are the summary's methods, and bounds other than Bayes.
-    """
-    frames = [frame[frame["split"] == reported(frame)].assign(split="reported") for frame in map(runs.of, runs.good)]
-    registered = methods(runs)
-    bounds = registered.loc[registered["role"] == "bound", "title"].drop(BAYES, errors="ignore")
-    return pd.concat(frames, ignore_index=True), titles(runs) | bounds.to_dict()
 
 
 def ablations(runs: Reports) -> pd.DataFrame:
@@ -339,6 +359,7 @@ def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
     return {name: means(runs.of(name), split=reported(runs.of(name))) for name in runs.good}
 
 
-def _points(row) -> str:
-    """A row of a `comparison`: its difference and interval in percentage points."""
-    return difference(*(100 * row[key] for key in ("difference", "low", "high")), digits=2)
+def _judged(row) -> str:
+    """A row of a `comparison`: its difference and interval in percentage points, and its verdict if there is one."""
+    text = difference(*(100 * row[dataset_findings.IN_POINTS]), digits=2)
+    return text if row["verdict"] == NEITHER else f"{text} {row['verdict']}"

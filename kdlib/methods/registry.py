@@ -44,6 +44,7 @@ class Trained:
     choice: str = ""  #: what was chosen on the selection split, in words
     weights: list[np.ndarray] | None = None  #: of networks of the scaled features, with the label head alone
     activation: str = "softmax"  #: of these networks' outputs
+    learns_from: str = ""  #: its labels, teachers and points, in words
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,17 @@ class Student:
         weights = [*hidden, *last] if self.inputs is None else None
         costs = fit.updates, self.teacher_updates, self.queries
         return Trained(
-            log_probabilities, {"student": fit}, *costs, self.target, self.choice, weights, self.activation
+            log_probabilities, {"student": fit}, *costs, self.target, self.choice, weights, self.activation, self.learns_from
         )  # fmt: skip
+
+    @property
+    def learns_from(self) -> str:
+        """Its labels, teachers and points, in words."""
+        numbers = {name: float(np.ravel(value)[0]) for name, value in self.plan.settings.items()}
+        if "alpha" in numbers:
+            scale = "" if numbers["scale"] == numbers["temperature"] ** 2 else ", no T²"
+            return f"labels and teachers, α = {numbers['alpha']:g}, T = {numbers['temperature']:g}{scale}"
+        return f"teachers alone, T = 1, {self.queries:,} noisy copies" if self.queries else "labels"
 
 
 @dataclass(frozen=True)

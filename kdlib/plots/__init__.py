@@ -6,9 +6,9 @@ domain, metric, value; `titles` is a dict {method: title} of the methods to draw
 name). Out of scope: animation and interaction.
 """
 
-from kdlib.plots.accuracy import accuracies, gap_to_ceiling, per_domain
+from kdlib.plots.accuracy import accuracies, per_domain
 from kdlib.plots.curves import learning_curves
-from kdlib.plots.decision_regions import boundaries, boundary_grid
+from kdlib.plots.decision_regions import boundaries, disagreement
 from kdlib.plots.heatmap import heat_map
 from kdlib.plots.intervals import cumulative_ablation, forest, reliability, spread
 from kdlib.plots.scatter import training_points, training_points_grid
@@ -16,7 +16,7 @@ from kdlib.plots.sweeps import accuracy_by_setting, accuracy_by_two_settings
 from kdlib.plots.theme import Plot
 
 __all__ = [
-    "Plot", "accuracies", "accuracy_by_setting", "accuracy_by_two_settings", "boundaries", "boundary_grid",
-    "cumulative_ablation", "forest", "gap_to_ceiling", "heat_map", "learning_curves", "per_domain", "reliability",
+    "Plot", "accuracies", "accuracy_by_setting", "accuracy_by_two_settings", "boundaries",
+    "cumulative_ablation", "disagreement", "forest", "heat_map", "learning_curves", "per_domain", "reliability",
     "spread", "training_points", "training_points_grid",
 ]  # fmt: skip

@@ -3,10 +3,21 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.formatting import counted, counted_range, decimal
-from kdlib.plots.theme import Plot, all_titles, finish, make_panels, method_keys, method_style, set_logarithmic, styled
+from kdlib.plots.theme import (
+    Plot,
+    all_titles,
+    finish,
+    is_narrow,
+    make_panels,
+    method_keys,
+    method_style,
+    set_logarithmic,
+    styled,
+)  # fmt: skip
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -22,11 +33,15 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
     losses = {m: np.asarray(fit.loss, float) for m, fit in curves.items()}
     scores = {m: np.asarray(fit.watched["accuracy"]) for m, fit in curves.items() if "accuracy" in (fit.watched or {})}
     panels = [("Training loss", losses)] + [(f"{watched.capitalize()} accuracy", scores)] * bool(scores)
-    fig, axes = make_panels(len(panels), 2, 3.5)
+    fig, axes = make_panels(len(panels), 1 if is_narrow() else 2, 3.5)
+    drawn = []
     for ax, (label, values) in zip(axes, panels, strict=True):
         for method, runs in values.items():
             low, median, high = _quantiles(runs)
-            epochs, style = np.arange(1, len(median) + 1), method_style(method, titles)
+            every = max(1, len(median) // 30)  # of the epochs, in the table of the data
+            bands = {"epoch": range(1, len(median) + 1), "low": low, "median": median, "high": high}
+            drawn.append(pd.DataFrame({"panel": label, "method": titles[method]} | bands)[every - 1 :: every])
+            epochs, style = np.arange(1, len(median) + 1), method_style(method)
             ax.fill_between(epochs, low, high, color=style["color"], alpha=0.16, linewidth=0)
             ax.plot(epochs, median, **style, marker="o" if len(median) == 1 else None)
         ax.set(xlabel="epoch", title=label)
@@ -50,7 +65,8 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
         for m, loss in losses.items()
     ]
     epochs = counted_range(map(len, losses.values()), "epoch")
-    return Plot(fig, caption, f"Learning curves over {epochs}. Medians of the last epoch: {'; '.join(ends)}.")
+    alt = f"Learning curves over {epochs}. Medians of the last epoch: {'; '.join(ends)}."
+    return Plot(fig, caption, alt, pd.concat(drawn))
 
 
 def _finite(runs) -> np.ndarray:

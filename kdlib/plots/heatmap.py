@@ -7,7 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.formatting import decimal
-from kdlib.plots.theme import MAX_LEGEND, WIDTH, Plot, capitalised, class_colour, finish, role_colour, styled, wrapped
+from kdlib.plots.theme import (
+    MAX_LEGEND,
+    Plot,
+    capitalised,
+    class_colour,
+    finish,
+    page_width,
+    role_colour,
+    styled,
+    wrapped,
+)  # fmt: skip
 
 STAR = "★"
 MAX_NUMBERS, MAX_NUMBER_COLUMNS = 150, 9  #: cells and columns of a table whose numbers are printed
@@ -49,10 +59,10 @@ def heat_map(
         low, high = centre - reach, centre + reach
         ends = [class_colour(1), role_colour("paper"), class_colour(0)]
         colours = {"cmap": LinearSegmentedColormap.from_list("diverging", ends)}
-    width = min(WIDTH, 2.6 + 0.75 * len(columns))
+    width = min(page_width(), 2.6 + 0.75 * len(columns))
     fig = Figure(figsize=(width, min(10.0, 1.2 + 0.42 * len(lines))), layout="constrained")
     ax = fig.subplots()
-    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS
+    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS * page_width() / 7.4
     image = draw_cells(ax, table, stars, low, high, digits if has_numbers else None, size=10, space=" ", **colours)
     is_crowded = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
     ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if is_crowded else {}))
@@ -70,7 +80,8 @@ def heat_map(
         caption += f" A star marks {marked}."
         cells = [describe_cell(table, tuple(at), *names, digits) for at in np.argwhere(stars)[:MAX_LEGEND]]
         alt += f" Starred ({marked}): {'; '.join(cells)}."
-    return Plot(fig, caption, alt)
+    data = pd.DataFrame(table, pd.Index(lines, name=y or "row"), columns).reset_index()
+    return Plot(fig, caption, alt, data)
 
 
 def draw_cells(ax, table, stars, low, high, digits, size, space="", **colours):

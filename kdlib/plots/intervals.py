@@ -4,22 +4,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from kdlib.evaluation.comparison import BETTER, CONFIDENCE_LEVEL, NEITHER, WORSE
 from kdlib.evaluation.formatting import counted, counted_range, decimal, difference, percent, signed
-from kdlib.plots.rows import CLIPPED, annotate_row, clip_limit, label_rows, label_scale, mark_clipped
+from kdlib.plots.rows import CLIPPED, annotate_row, clip_limit, label_rows, label_scale, label_width, mark_clipped
 from kdlib.plots.theme import (
     DASHES,
-    WIDTH,
     Plot,
     all_titles,
     capitalised,
     class_colour,
     columns_for,
     finish,
+    is_narrow,
     label_outer,
     make_panels,
+    method_style,
+    page_width,
     role_colour,
     set_title,
     styled,
@@ -29,42 +32,59 @@ from kdlib.plots.theme import (
 
 @styled
 def forest(
-    frame: pd.DataFrame, quantity: str = "difference in accuracy", *, clip: bool = False, corrected: bool = False
+    frame: pd.DataFrame,
+    quantity: str = "difference in accuracy",
+    *,
+    clip: bool = False,
+    corrected: bool = False,
+    digits: int = 2,
+    ceilings: Mapping[str, float] | None = None,
 ) -> Plot:
-    """Paired differences with their 95% intervals, a row each; a filled marker where the interval excludes zero.
+    """Paired differences in percentage points with their 95% intervals; a filled marker where one excludes zero.
 
-    frame: columns label, mean, low, high, and optionally verdict (a word or two), dataset (a panel for each).
-    clip: those far below the others become arrows at the edge, so that these can be told apart. corrected: whether
-    the intervals allow for the number of comparisons, as those of `comparison.compare` do.
+    frame: columns label, mean, low, high as shares of 1, and optionally verdict (a word or two), dataset (a panel for
+    each). clip: those far below the others become arrows at the edge, so that these can be told apart. corrected:
+    whether the intervals allow for the number of comparisons, as those of `comparison.compare` do. ceilings: the
+    largest difference possible, by dataset, where known; a dashed line.
     """
-    fig, axes, groups = _panels_of_rows(frame, row=0.58)
+    frame = frame.assign(**{column: 100 * frame[column] for column in ("mean", "low", "high")})
+    ceilings = {name: 100 * top for name, top in (ceilings or {}).items()}
+    many = "dataset" in frame and frame.dataset.nunique() > 2  # then panels are small, and side by side on one scale
+    fig, axes, groups = _panels_of_rows(frame, row=0.38 if many else 0.58, columns=4 if many else 1, share_scale=True)
     low, high = (frame[end].fillna(frame["mean"]) for end in ("low", "high"))  # one seed has no interval
-    left = clip_limit(frame["mean"], low.clip(upper=0), max(high.max(), 0)) if clip else None
+    top = max(high.max(), 0, *ceilings.values())
+    left = clip_limit(frame["mean"], low.clip(upper=0), top, least=1) if clip else None
+    line = {"color": role_colour("ink"), "linewidth": 1.1, "linestyle": DASHES[1]}
     descriptions = []
     for ax, (name, rows) in zip(axes, groups, strict=True):
         ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
-        for r, line in enumerate(rows.to_dict("records")):
-            text, verdict = difference(line["mean"], line["low"], line["high"]), line.get("verdict")
-            annotate_row(ax, r, text, verdict)
-            place = f"{line['label']} on {name}" if name else line["label"]
+        if name in ceilings:
+            ax.axvline(ceilings[name], **line)
+        for r, row in enumerate(rows.to_dict("records")):
+            text, verdict = difference(row["mean"], row["low"], row["high"], digits), row.get("verdict")
+            annotate_row(
+                ax, r, *((signed(row["mean"], digits),) if many else (text, verdict and wrapped(verdict, 1.4)))
+            )
+            place = f"{row['label']} on {name}" if name else row["label"]
             descriptions.append(f"{place}: {text}" + (f", {verdict}" if verdict else ""))
-            if left is not None and line["mean"] < left:
+            if left is not None and row["mean"] < left:
                 mark_clipped(ax, r)
                 continue
-            face = "ink" if line["low"] > 0 or line["high"] < 0 else "paper"
-            ax.plot([line["low"], line["high"]], [r, r], color=role_colour("ink"), linewidth=2, zorder=2)
-            ax.plot(line["mean"], r, "o", color=role_colour("ink"), markersize=7, zorder=3,
+            face = "ink" if row["low"] > 0 or row["high"] < 0 else "paper"
+            ax.plot([row["low"], row["high"]], [r, r], color=role_colour("ink"), linewidth=2, zorder=2)
+            ax.plot(row["mean"], r, "o", color=role_colour("ink"), markersize=6, zorder=3,
                     markerfacecolor=role_colour(face), markeredgewidth=1.5)  # fmt: skip
         ax.set_xlim(left=left)  # last: it ends the automatic scale
-    label_scale(fig, axes, quantity)
-    finish(fig)
+    label_scale(fig, axes, f"{quantity}, percentage points")
+    finish(fig, [Line2D([], [], **line, label="Bayes, the best possible")] if ceilings else [])
     excluding = int(((frame.low > 0) | (frame.high < 0)).sum())
     correction = ", corrected for the number of comparisons (Holm)" if corrected else ""
     caption = (
-        f"{capitalised(quantity)}, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. A filled marker means that "
-        f"the interval excludes zero: {excluding} of {len(frame)}.{CLIPPED if left is not None else ''}"
+        f"{capitalised(quantity)} in percentage points, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. A "
+        f"filled marker means that the interval excludes zero: {excluding} of {len(frame)}."
+        f"{' The dashed line is the best possible (Bayes).' if ceilings else ''}{CLIPPED if left is not None else ''}"
     )
-    return Plot(fig, caption, f"Forest plot of the {quantity}. {'; '.join(descriptions)}.")
+    return Plot(fig, caption, f"Forest plot of the {quantity}, in percentage points. {'; '.join(descriptions)}.", frame)
 
 
 @styled
@@ -76,8 +96,8 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
     if frame.empty:
         raise ValueError("frame: expected at least one difference, got none")
     labels = list(dict.fromkeys(frame.label))
-    fig, (ax,) = make_panels(1, 1, 0.62 * len(labels) + 0.4, width=WIDTH)
-    label_rows(ax, [wrapped(label, 1.9) for label in labels])
+    fig, (ax,) = make_panels(1, 1, 0.62 * len(labels) + 0.4, width=page_width())
+    label_rows(ax, [wrapped(label, label_width()) for label in labels])
     ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
     ax.set_xscale("symlog", linthresh=0.1)
     ax.xaxis.set_major_locator(FixedLocator([0, *(sign * step for sign in (-1, 1) for step in (0.1, 1, 10, 100))]))
@@ -107,15 +127,17 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
         f"{BETTER} or {WORSE}. The line marks the median, printed at the right. The scale is logarithmic beyond ±0.1."
     )
     alt = f"Strip plot of the {quantity}, over {counted(datasets, 'dataset')}. {'; '.join(descriptions)}."
-    return Plot(fig, caption, alt)
+    return Plot(fig, caption, alt, frame)
 
 
 @styled
 def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot:
-    """Steps from one design to another, each building on the one before: value, 95% interval, and gain.
+    """Steps from one design to another, each building on the one before: value, 95% interval, and gain, in percent.
 
-    frame: columns label, mean, low, high, in the order of the steps, and optionally seeds, dataset (a panel for each).
+    frame: columns label, mean, low, high as shares of 1, in the order of the steps, and optionally seeds, dataset (a
+    panel for each).
     """
+    frame = frame.assign(**{column: 100 * frame[column] for column in ("mean", "low", "high")})
     fig, axes, groups = _panels_of_rows(frame, row=0.56, columns=2)
     descriptions = []
     for ax, (name, rows) in zip(axes, groups, strict=True):
@@ -124,35 +146,37 @@ def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot
         ax.plot(np.repeat(means, 2), heights, color=class_colour(4), linewidth=1.4, zorder=1)
         ax.hlines(places, rows.low, rows.high, color=role_colour("ink"), linewidth=2, zorder=2)
         ax.plot(means, places, "o", color=role_colour("ink"), markersize=6, zorder=3)
-        gains = ["", *map(signed, np.diff(means))]
+        texts, gains = [decimal(mean, 1) for mean in means], ["", *(signed(gain, 1) for gain in np.diff(means))]
         steps = []
-        for r, (label, mean, gain) in enumerate(zip(rows.label, map(decimal, means), gains, strict=True)):
+        for r, (label, mean, gain) in enumerate(zip(rows.label, texts, gains, strict=True)):
             annotate_row(ax, r, mean, gain)
             steps.append(f"{label} {mean}" + (f" ({gain})" if gain else ""))
         descriptions.append((f"{name}: " if name else "") + ", then ".join(steps) + ".")
-    label_scale(fig, axes, quantity)
+    label_scale(fig, axes, f"{quantity}, percent")
     finish(fig)
     seeds = f" over {counted_range(frame.seeds, 'seed')}" if "seeds" in frame else ""
     caption = (
-        f"Step by step: each row changes one thing in the row above it. {capitalised(quantity)} with its "
+        f"Step by step: each row changes one thing in the row above it. {capitalised(quantity)} in percent with its "
         f"{percent(CONFIDENCE_LEVEL)} interval{seeds}, and the gain over the row above."
     )
-    return Plot(fig, caption, f"Cumulative ablation: {quantity} after each step. {' '.join(descriptions)}")
+    alt = f"Cumulative ablation: {quantity} in percent after each step. {' '.join(descriptions)}"
+    return Plot(fig, caption, alt, frame)
 
 
-def _panels_of_rows(frame, row, columns=1):
+def _panels_of_rows(frame, row, columns=1, share_scale=False):
     """A panel per dataset of a frame with labels, each row so many inches: the figure, panels, [(dataset, rows)]."""
     if frame.empty:
         raise ValueError("frame: expected at least one row, got none")
     groups = list(frame.groupby("dataset", sort=False)) if "dataset" in frame else [("", frame)]
     rows = max(len(group) for _, group in groups)
     same = len({tuple(group.label) for _, group in groups}) == 1
-    columns = columns if same else 1  # side by side if one column of labels serves both
-    fig, axes = make_panels(len(groups), columns, row * rows + 0.55, width=WIDTH, sharey=same, sharex=columns == 1)
+    columns = columns if same and not is_narrow() else 1  # side by side if one column of labels serves all
+    share = {"sharey": same, "sharex": share_scale or columns == 1}
+    fig, axes = make_panels(len(groups), columns, row * rows + 0.55, width=page_width(), **share)
     for ax, (name, group) in zip(axes, groups, strict=True):
-        label_rows(ax, [wrapped(label, 2.3 if columns == 1 else 1.75) for label in group.label])
-        ax.xaxis.set_major_locator(MaxNLocator(5 if columns == 1 else 4))
-        set_title(ax, wrapped(name, 3))
+        label_rows(ax, [wrapped(label, label_width()) for label in group.label])
+        ax.xaxis.set_major_locator(MaxNLocator(5 if columns == 1 else 12 // columns))
+        set_title(ax, wrapped(name, 5 / columns))
     return fig, axes, groups
 
 
@@ -167,10 +191,12 @@ def reliability(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) ->
     titles = all_titles(titles, frame.method.unique())
     groups = {m: group for m in titles if len(group := frame[frame.method == m])}
     columns = columns_for(len(groups))
-    fig, axes = make_panels(len(groups), columns, 3.4, sharex=True, sharey=True, layout="compressed")
+    fig, axes = make_panels(
+        len(groups), columns, page_width() / columns + 0.7, sharex=True, sharey=True, layout="compressed"
+    )
     low = max(0.0, np.floor(10 * min(frame.confidence.min(), frame.accuracy.min(), 0.5)) / 10)
     pad = 0.05 * (1 - low)
-    width = (WIDTH - 0.5) / min(columns, len(groups)) - 0.15
+    width = (page_width() - 0.5) / min(columns, len(groups)) - 0.15
     descriptions = []
     for ax, (method, bins) in zip(axes, groups.items(), strict=True):
         bins = bins.sort_values("confidence")
@@ -178,8 +204,9 @@ def reliability(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) ->
         excess = bins.confidence - bins.accuracy
         ece, bias = decimal((share * excess.abs()).sum(), 3), (share * excess).sum()
         ax.plot([low, 1], [low, 1], color=role_colour("soft"), linewidth=1, linestyle=DASHES[1])
-        ax.vlines(bins.confidence, bins.confidence, bins.accuracy, color=class_colour(4), linewidth=1.6)
-        ax.scatter(bins.confidence, bins.accuracy, s=12 + 260 * share, color=role_colour("ink"), alpha=0.85, zorder=3)
+        colour = method_style(method)["color"]
+        ax.vlines(bins.confidence, bins.confidence, bins.accuracy, color=colour, linewidth=1.6)
+        ax.scatter(bins.confidence, bins.accuracy, s=12 + 260 * share, color=colour, alpha=0.85, zorder=3)
         ax.set(xlim=(low - pad, 1 + pad), ylim=(low - pad, 1 + pad), box_aspect=1)
         ax.locator_params(nbins=4)
         set_title(ax, wrapped(titles[method], width), f"ECE {ece}")
@@ -192,4 +219,5 @@ def reliability(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) ->
         "dashed line is perfect calibration: below it a network is over-confident. ECE, the expected calibration "
         "error, is the mean distance from the line."
     )
-    return Plot(fig, caption, f"Reliability diagrams. {'; '.join(descriptions)}.")
+    data = frame.assign(method=frame.method.map(titles))[["method", "confidence", "accuracy", "count"]]
+    return Plot(fig, caption, f"Reliability diagrams. {'; '.join(descriptions)}.", data)

@@ -4,9 +4,11 @@ Out of scope: drawing.
 """
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 GRID = 121  #: grid points along the longer axis
 MIN_GRID = 21  #: grid points along the shorter one
+SMOOTHING = 2.5  #: cells of the grid, of the density of points
 MARGIN = 0.06  #: around the points, in spans of the longer axis
 
 
@@ -14,13 +16,13 @@ class Plane:
     """The features themselves if there are one or two, else the first two principal components, standardised first.
 
     x: the points (n, features) that it is fitted to. `axis0` and `axis1` are the coordinates of a grid around them,
-    `variance` is the share of the standardised features' variance that the plane holds.
+    `variance` the share of the standardised features' variance that each of its two axes holds.
     """
 
     def __init__(self, x: np.ndarray):
         self.features = x.shape[1]
         self.is_projection = self.features > 2
-        self.variance = 1.0
+        self.variance = np.ones(2)
         if self.is_projection:
             self._fit(x)
         low, high = (points := self.project(x)).min(axis=0), points.max(axis=0)
@@ -38,7 +40,7 @@ class Plane:
         components = vectors[:, :-3:-1].T
         signs = np.sign(components[[0, 1], np.abs(components).argmax(axis=1)])  # else they are arbitrary
         self._components = components * signs[:, None]  # (2, features)
-        self.variance = float(variances[-2:].sum() / (variances.sum() or 1))
+        self.variance = variances[:-3:-1] / (variances.sum() or 1)
 
     def project(self, x: np.ndarray) -> np.ndarray:
         """Points (n, features) in the plane (n, 2); of one feature, the second coordinate is 0."""
@@ -54,3 +56,12 @@ class Plane:
         if not self.is_projection:
             return points[:, : self.features]
         return points @ (self._components * self._deviation) + self._mean
+
+
+def density(maps) -> np.ndarray:
+    """The share of the points in each cell of the grid (h, w), smoothed; maps: as in `boundaries.npz`."""
+    axes = maps["axis1"], maps["axis0"]
+    edges = [np.append(axis, 2 * axis[-1] - axis[-2]) - 0.5 * (axis[1] - axis[0]) for axis in axes]
+    counts, *_ = np.histogram2d(*np.asarray(maps["points"]).T[::-1], bins=edges)
+    smooth = gaussian_filter(counts, SMOOTHING)
+    return smooth / smooth.sum()

@@ -3,17 +3,23 @@
 A row far below the others would squeeze these together: it is drawn as an arrow at the edge, beside its number.
 """
 
+from matplotlib import rcParams
 from matplotlib.markers import CARETLEFTBASE
 
-from kdlib.plots.theme import role_colour
+from kdlib.plots.theme import page_width, role_colour
 
 CLIPPED = " An arrow at the left edge stands for a value below the scale."  #: for captions
+
+
+def label_width() -> float:
+    """Inches of the labels at the left."""
+    return max(1.15, 0.24 * page_width())
 
 
 def label_rows(ax, labels) -> None:
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.set_yticks(range(len(labels)), labels)
-    ax.tick_params(axis="y", length=0, labelsize=11, labelcolor=role_colour("ink"))
+    ax.tick_params(axis="y", length=0, labelsize=rcParams["axes.labelsize"], labelcolor=role_colour("ink"))
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
 
@@ -23,23 +29,24 @@ def label_scale(fig, axes, text) -> None:
     if len(axes) == 1:
         axes[0].set_xlabel(text)
     else:
-        fig.supxlabel(text, size=11)
+        fig.supxlabel(text, size=rcParams["axes.labelsize"])
 
 
 def annotate_row(ax, row, text, below=None) -> None:
     """Numbers at the right of a row, and a word in soft ink under them."""
-    transform = ax.get_yaxis_transform()
-    ax.text(1.02, row, text, transform=transform, va="bottom" if below else "center", size=10)
+    transform, size = ax.get_yaxis_transform(), rcParams["xtick.labelsize"]
+    ax.text(1.02, row, text, transform=transform, va="bottom" if below else "center", size=size)
     if below:
-        ax.text(1.02, row + 0.06, below, transform=transform, va="top", size=10, color=role_colour("soft"))
+        ax.text(1.02, row + 0.06, below, transform=transform, va="top", size=size, color=role_colour("soft"))
 
 
-def clip_limit(means, lows, top) -> float | None:
+def clip_limit(means, lows, top, least: float) -> float | None:
     """Where to clip the scale, if some means lie far below the others; else None.
 
-    lows: how far down each row's marks reach. top: the highest of all that is drawn.
+    lows: how far down each row's marks reach. top: the highest of all that is drawn. least: a distance below the top
+    that is never far.
     """
-    lowest = top - 3 * max(top - means.median(), 0.01)
+    lowest = top - 3 * max(top - means.median(), least)
     if means.min() >= lowest:
         return None
     shown = lows[means >= lowest].min()

@@ -4,14 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.data.dataset import Dataset
 from kdlib.evaluation.formatting import counted, decimal, percent, value_range
 from kdlib.plots.plane import Plane
-from kdlib.plots.theme import MARKERS, Plot, class_colour, finish, make_panels, point_keys, styled, wrapped
+from kdlib.plots.theme import (
+    MARKERS,
+    Plot,
+    class_colour,
+    finish,
+    is_narrow,
+    make_panels,
+    page_width,
+    point_keys,
+    styled,
+    wrapped,
+)  # fmt: skip
 
-MAX_POINTS = 6000  #: of a figure; more would only hide each other
+MAX_POINTS, MAX_GRID_POINTS = 3000, 600  #: of a figure, and of a small panel; more would only hide each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +33,13 @@ class TrainingPoints:
     x: np.ndarray  #: (n, 2)
     y: np.ndarray  #: (n,)
     d: np.ndarray  #: (n,)
-    is_projection: bool  #: whether the axes are principal components rather than features
+    variance: tuple[float, ...] = ()  #: shares of it, where the axes are principal components rather than features
 
     @classmethod
     def from_maps(cls, maps: Mapping) -> "TrainingPoints":
         """From the arrays of a `boundaries.npz`."""
         points, y, d = (np.asarray(maps[key]) for key in ("points", "points_y", "points_d"))
-        return cls(points, y, d, bool(np.asarray(maps["plane"])))
+        return cls(points, y, d, tuple(map(float, maps["variance"])) if np.asarray(maps["plane"]) else ())
 
     @property
     def has_one_feature(self) -> bool:
@@ -49,9 +61,15 @@ class TrainingPoints:
         return np.stack([self.x[:, 0], self.d + np.random.default_rng(0).uniform(-0.32, 0.32, len(self.x))], axis=1)
 
     def axis_labels(self) -> tuple[str, str]:
-        if self.is_projection:
-            return tuple(f"principal component {i} of the standardised features" for i in (1, 2))
+        if self.variance:
+            return tuple(f"component {i} ({percent(share)} of variance)" for i, share in enumerate(self.variance, 1))
         return "feature 1", "domain" if self.has_one_feature else "feature 2"
+
+    def table(self, most: int) -> pd.DataFrame:
+        """The points that `draw_points` draws of so many at most, with class and domain."""
+        across, up = self.axis_labels()
+        places = {across: self.x[:, 0]} | ({} if self.has_one_feature else {up: self.x[:, 1]})
+        return pd.DataFrame(places | {"class": self.y, "domain": self.d}).iloc[drawn_rows(len(self.x), most)]
 
     def sizes(self) -> str:
         counts = f"{counted(self.domains, 'domain')} and {counted(self.classes, 'class', 'classes')}"
@@ -77,7 +95,8 @@ def training_points(dataset: Dataset) -> Plot:
     More than two features are projected (see `Plane`); a single one is drawn as a strip per domain.
     """
     plane = Plane(dataset.train.x)
-    points = TrainingPoints(plane.project(dataset.train.x), dataset.train.y, dataset.train.d, plane.is_projection)
+    variance = tuple(plane.variance) if plane.is_projection else ()
+    points = TrainingPoints(plane.project(dataset.train.x), dataset.train.y, dataset.train.d, variance)
     fig, (ax,) = make_panels(1, 1, 5.2, layout="compressed")
     drawn = draw_points(ax, points.shown(), points.y, points.d, 15, MAX_POINTS)
     _set_axes(ax, points, points.shown(), 4.6)
@@ -85,12 +104,12 @@ def training_points(dataset: Dataset) -> Plot:
     note = ""
     if plane.is_projection:
         note = (
-            f" Of {plane.features} features, the first two principal components are drawn; they hold "
-            f"{percent(plane.variance)} of the variance of the standardised features."
+            f" The axes are the first two principal components of the {plane.features} standardised features; together "
+            f"they hold {percent(plane.variance.sum())} of the variance."
         )
     caption = f"The {points.sizes()}. The marker shows the domain, the colour the class.{note}"
     alt = f"Scatter plot of {dataset.name}: {points.sizes()}.{note} {points.describe()}"
-    return Plot(fig, caption + _thinned(drawn, len(points.x)), alt)
+    return Plot(fig, caption + _thinned(drawn, len(points.x)), alt, points.table(MAX_POINTS))
 
 
 @styled
@@ -102,14 +121,17 @@ def training_points_grid(datasets: Mapping[str, Mapping]) -> Plot:
     clouds = {title: TrainingPoints.from_maps(maps) for title, maps in datasets.items()}
     shown = [points.shown() for points in clouds.values()]
     everything = np.concatenate(shown)
-    have_two_features = not any(points.is_projection or points.has_one_feature for points in clouds.values())
+    have_two_features = not any(points.variance or points.has_one_feature for points in clouds.values())
     one_scale = have_two_features and _are_alike(shown)
-    fig, axes = make_panels(len(clouds), 2, 4.0, sharex=one_scale, sharey=one_scale, layout="compressed")
+    columns = 1 if is_narrow() else 4 if len(clouds) in (3, 4) else 2
+    fig, axes = make_panels(
+        len(clouds), columns, page_width() / columns + 0.3, sharex=one_scale, sharey=one_scale, layout="compressed"
+    )
     drawn = 0
     for ax, (title, points), x in zip(axes, clouds.items(), shown, strict=True):
-        drawn += draw_points(ax, x, points.y, points.d, 9, MAX_POINTS // 2)
-        _set_axes(ax, points, everything if one_scale else x, 2.4)
-        ax.set_title(wrapped(title, 3.4))
+        drawn += draw_points(ax, x, points.y, points.d, 24 / columns, MAX_GRID_POINTS)
+        _set_axes(ax, points, everything if one_scale else x, 5 / columns)
+        ax.set_title(wrapped(title, 7 / columns))
         if one_scale:
             ax.label_outer()
     domains = max(points.domains for points in clouds.values())
@@ -120,12 +142,13 @@ def training_points_grid(datasets: Mapping[str, Mapping]) -> Plot:
         f"The marker shows the domain, the colour the class.{_thinned(drawn, len(everything))}"
     )
     descriptions = [f"{title}: {points.sizes()}. {points.describe()}" for title, points in clouds.items()]
-    return Plot(fig, caption, f"{counted(len(clouds), 'scatter plot')}. {' '.join(descriptions)}")
+    data = pd.concat([points.table(MAX_GRID_POINTS).assign(dataset=title) for title, points in clouds.items()])
+    return Plot(fig, caption, f"{counted(len(clouds), 'scatter plot')}. {' '.join(descriptions)}", data)
 
 
 def draw_points(ax, x, y, d, size, max_points, alpha=0.75) -> int:
     """Draws at most so many points (n, 2), in random order so that no class hides another; returns their number."""
-    rows = np.random.default_rng(0).permutation(len(x))[:max_points]
+    rows = drawn_rows(len(x), max_points)
     colours = np.array([class_colour(c) for c in range(int(y.max()) + 1)])
     for k in np.unique(d):
         mine = rows[d[rows] == k]
@@ -133,6 +156,11 @@ def draw_points(ax, x, y, d, size, max_points, alpha=0.75) -> int:
         width = 0.06 * size**0.5 + 0.7 if marker == "x" else 0
         ax.scatter(*x[mine].T, s=size, c=colours[y[mine]], marker=marker, alpha=alpha, linewidths=width)
     return len(rows)
+
+
+def drawn_rows(count, most) -> np.ndarray:
+    """Which points are drawn, in random order, so that no class hides another."""
+    return np.random.default_rng(0).permutation(count)[:most]
 
 
 def _set_axes(ax, points, x, label_width) -> None:

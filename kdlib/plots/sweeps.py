@@ -12,13 +12,14 @@ from kdlib.evaluation.formatting import counted, decimal, percent, setting
 from kdlib.plots.heatmap import describe_cell, describe_range, draw_cells
 from kdlib.plots.theme import (
     DASHES,
-    WIDTH,
     Plot,
     finish,
+    is_narrow,
     label_outer,
     make_panels,
     method_keys,
     method_style,
+    page_width,
     role_colour,
     set_title,
     styled,
@@ -43,7 +44,8 @@ def accuracy_by_setting(
     places = {value: place for place, value in enumerate(values)}
     methods = [method for method in titles if (frame.method == method).any()]
     ceilings = {dataset: top for dataset, top in (ceilings or {}).items() if dataset in datasets}
-    fig, axes = make_panels(len(datasets), 2, 3.3 if len(datasets) > 1 else 3.8)
+    columns = 1 if is_narrow() else 2
+    fig, axes = make_panels(len(datasets), columns, 3.3 if len(datasets) > 1 else 3.8)
     descriptions = []
     for ax, dataset in zip(axes, datasets, strict=True):
         for m, method in enumerate(methods):
@@ -52,7 +54,7 @@ def accuracy_by_setting(
                 continue
             mine = mine.assign(place=mine[name].map(places)).sort_values("place")
             x = mine.place + 0.09 * (m - (len(methods) - 1) / 2)  # side by side, so that no interval hides another
-            style = method_style(method, titles)
+            style = method_style(method)
             ax.vlines(x, mine.low, mine.high, color=style["color"], linewidth=1.6)
             ax.plot(x, mine["mean"], marker="o", markersize=5, **style)
             ends = (mine.loc[end] for end in (mine["mean"].idxmin(), mine["mean"].idxmax()))
@@ -69,14 +71,14 @@ def accuracy_by_setting(
         ax.grid(axis="y")
         ceiling = f"Bayes ceiling {decimal(ceilings[dataset])}" if dataset in ceilings else ""
         set_title(ax, wrapped(dataset, 3) if len(datasets) > 1 else "", ceiling)
-    label_outer(axes, 2, name, "accuracy")
+    label_outer(axes, columns, name, "accuracy")
     finish(fig, method_keys(methods, titles, marker="o"), columns=4)
     caption = (
         f"Accuracy by {name}, on points not used for model selection: mean over seeds and {percent(CONFIDENCE_LEVEL)} "
         f"interval. Each method keeps its other settings at their selected values. Values are spaced evenly.{note}"
     )
     alt = f"Lines of accuracy by {name}. From the lowest to the highest mean: {'; '.join(descriptions)}."
-    return Plot(fig, caption, alt)
+    return Plot(fig, caption, alt, frame)
 
 
 @styled
@@ -89,7 +91,7 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
     datasets, note = _first_datasets(frame, MAX_MAPS)
     methods = [method for method in titles if (frame.method == method).any()]
     (across, columns), (down, lines) = ((name, list(map(setting, values))) for name, values in (x, y))
-    width = (WIDTH - 0.9) / max(2, len(methods))
+    width = (page_width() - 0.9) / max(2, len(methods))
     height = min(3.4, 0.45 + 0.34 * len(lines))
     fig = Figure(figsize=(width * len(methods) + 0.9, (height + 0.25) * len(datasets) + 0.6), layout="constrained")
     axes = fig.subplots(len(datasets), len(methods), squeeze=False, sharex=True, sharey=True)
@@ -124,7 +126,7 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
         f"dataset.{note}"
     )
     alt = f"{counted(len(descriptions), 'map')} of accuracy by {across} and {down}. {' '.join(descriptions)}"
-    return Plot(fig, caption, alt)
+    return Plot(fig, caption, alt, frame)
 
 
 def _first_datasets(frame, count) -> tuple[list[str], str]:

@@ -1,18 +1,21 @@
 """How all figures look: sizes, colours, markers, panels and legends.
 
 The same thing looks the same everywhere: a class is a colour (0 blue, 1 orange), a domain a marker (0 cross, 1 square,
-2 circle, as in the original), a method a row or a panel with its title. Colours are Okabe & Ito's ("Color universal
+2 circle, as in the original), a method a colour with a dash. A figure is drawn for wide and for narrow pages, each in
+light and in dark: whatever depends on it comes from Matplotlib's settings. Colours are Okabe & Ito's ("Color universal
 design", 2008); Matplotlib's own settings are in `style.mplstyle`. Out of scope: what a figure shows.
 """
 
 import functools
 import textwrap
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,35 +23,37 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-STYLE = Path(__file__).with_name("style.mplstyle")
-DARK = Path(__file__).with_name("dark.mplstyle")
-WIDTH = 7.4  #: inches, 710 pixels on the page
-NARROW_WIDTH = 5.6  #: of a figure of one panel, so that its letters shrink less on a phone
+STYLE, DARK, NARROW = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("style", "dark", "narrow"))
+ONE_PANEL = 5.6  #: inches, of a figure of one panel
+NARROW_PAGE = 5  #: inches; pages that are less wide are narrow
 MARKERS = ("x", "s", "o", "^", "D", "v", "P", "*", "<", ">", "p", "h")  #: of domains 0, 1, 2, ...
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))  #: of methods, in addition to their colours
 MAX_LEGEND = 12  #: classes or domains in a legend
+METHODS = {
+    "ffnn_tuned": (6, 0), "ffnn": (4, 1), "kd_original": (8, 2), "kd_routed": (5, 1), "kd_mean": (3, 3),
+    "kd_gated": (7, 0), "kd_kernel_teachers": (2, 0), "kd_portfolio": (9, 0), "bayes_taught": (10, 1),
+}  #: colour and dash of the methods that figures show most  # fmt: skip
 ROLES = {"ink": "text.color", "soft": "xtick.labelcolor", "line": "grid.color", "paper": "axes.facecolor"}
 
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A figure, the caption below it (Markdown), and the alt text for readers who cannot see it."""
+    """A figure, the caption below it (Markdown), the alt text for readers who cannot see it, and the numbers drawn."""
 
     figure: Figure
     caption: str
     alt: str
-    draw_dark: Callable[[], Figure] | None = None  #: draws the figure again, for a dark page
+    data: pd.DataFrame | None = None
+    draw: Callable[..., Figure] | None = None  #: draws it again, in other styles
 
-    def show(self, data: str = "", name: str = "") -> None:
-        """Shows the figure in the notebook and on the page.
-
-        `data` is the file beside the page that holds its numbers, `name` what Markdown refers to it by (see
-        `display.figure`).
-        """
+    def show(self, name: str = "") -> None:
+        """Shows the figure in the notebook and on the page; Markdown refers to it by `name` (see `display.figure`)."""
         from kdlib import display  # imports IPython, which drawing does without
 
-        dark = self.draw_dark and self.draw_dark()
-        display.figure(self.figure, self.caption, self.alt, dark=dark, data=data, name=name)
+        others = {}
+        if self.draw:
+            others = {"dark": self.draw(DARK), "narrow": self.draw(NARROW), "narrow_dark": self.draw(DARK, NARROW)}
+        display.figure(self.figure, self.caption, self.alt, data=self.data, name=name, **others)
 
 
 def styled(draw):
@@ -56,13 +61,14 @@ def styled(draw):
 
     @functools.wraps(draw)
     def styled(*args, **settings) -> Plot:
-        def draw_dark() -> Figure:
-            dark = matplotlib.rc_params_from_file(DARK, use_default_template=False)
-            with matplotlib.rc_context(fname=STYLE, rc=dark):
+        def draw_again(*styles: Path) -> Figure:
+            with matplotlib.rc_context(fname=STYLE):
+                for style in styles:
+                    matplotlib.rcParams.update(matplotlib.rc_params_from_file(style, use_default_template=False))
                 return draw(*args, **settings).figure
 
         with matplotlib.rc_context(fname=STYLE):
-            return replace(draw(*args, **settings), draw_dark=draw_dark)
+            return replace(draw(*args, **settings), draw=draw_again)
 
     return styled
 
@@ -79,18 +85,28 @@ def class_colour(c) -> tuple[float, float, float]:
     return to_rgb(colours[c % len(colours)])
 
 
-def method_style(method, titles) -> dict:
-    """Colour and dashes of a method's line; blue and orange stay with classes 0 and 1."""
-    i = list(titles).index(method)
-    return {"color": class_colour(2 + i % 10), "linestyle": DASHES[i % len(DASHES)]}
+def method_style(method) -> dict:
+    """Colour and dash of a method, the same everywhere; blue and orange stay with classes 0 and 1."""
+    number = zlib.crc32(method.encode())  # of a method without a colour of its own
+    colour, dash = METHODS.get(method, (2 + number % 10, number // 10 % len(DASHES)))
+    return {"color": class_colour(colour), "linestyle": DASHES[dash]}
 
 
 # --- Panels and axes ---
 
 
+def page_width() -> float:
+    """Inches that a figure may be wide."""
+    return matplotlib.rcParams["figure.figsize"][0]
+
+
+def is_narrow() -> bool:
+    return page_width() < NARROW_PAGE
+
+
 def columns_for(count) -> int:
-    """Panels to a row: three, or two where that leaves no gap."""
-    return 2 if count in (1, 2, 4) else 3
+    """Small panels to a row: three, or two where that leaves no gap or the page is narrow."""
+    return 2 if is_narrow() or count in (1, 2, 4) else 3
 
 
 def make_panels(count, columns, height, *, width=None, layout="constrained", **shared):
@@ -99,8 +115,8 @@ def make_panels(count, columns, height, *, width=None, layout="constrained", **s
         raise ValueError("expected something to draw, got nothing")
     columns = min(columns, count)
     rows = -(-count // columns)
-    size = (width or (NARROW_WIDTH if count == 1 else WIDTH), rows * height + 0.35)
-    fig = Figure(figsize=size, layout=layout)
+    wide = min(page_width(), width or (ONE_PANEL if count == 1 else page_width()))
+    fig = Figure(figsize=(wide, rows * height + 0.35), layout=layout)
     axes = fig.subplots(rows, columns, squeeze=False, **shared).ravel()
     for ax in axes[count:]:
         ax.remove()
@@ -135,7 +151,7 @@ def set_logarithmic(axis) -> None:
 
 def method_keys(methods, titles, **line) -> list[Line2D]:
     """Entries of the legend: a line for each method."""
-    return [Line2D([], [], **method_style(m, titles), **line, label=wrapped(titles[m], 3)) for m in methods]
+    return [Line2D([], [], **method_style(m), **line, label=wrapped(titles[m], 3)) for m in methods]
 
 
 def point_keys(domains, classes) -> tuple[list, list]:
@@ -157,6 +173,7 @@ def _key(noun, i, count) -> str:
 
 def finish(fig, *groups, columns=6) -> None:
     """Fixes the layout of the panels, and puts a legend right above them: groups of entries, so many to a line."""
+    columns = min(columns, 2) if is_narrow() else columns
     fig.get_layout_engine().execute(fig)
     fig.set_layout_engine("none")  # the legend's place depends on the panels', not they on it
     blocks = [[]]

@@ -22,7 +22,17 @@ def page_links(request: Request, run: Run, names: list[str], refused: dict[str, 
     if run.name or names:  # a sweep's points have no pages, and settings of their own
         links |= {"seeds": request.settings.seeds, "epochs": request.settings.epochs}
     if run.name:
-        return links | {"up": "../" * (run.name.count("/") + 1) + "index.html"}
+        up = "../" * (run.name.count("/") + 1)
+        study = run.name.partition("/")[2]
+        alike = [name for name in names if name.partition("/")[2] == study]  # the same study of every dataset
+        place = alike.index(run.name) if run.name in alike else -1
+        around = {"previous": alike[:place][-1:], "next": alike[place + 1 :][:1]} if place >= 0 else {}
+        links |= {
+            side: {"name": name.partition("/")[0], "href": quote(f"{up}{name}/report.html")}
+            for side, found in around.items()
+            for name in found
+        }
+        return links | {"up": f"{up}index.html"}
     for name in names:
         record = manifest.read(request.out / name) or {}
         published = manifest.last_good(record or None) is not None

@@ -18,6 +18,7 @@ from kdlib.evaluation.formatting import whole
 from kdlib.methods import METHODS, Method, Problem, Role, Trained, external_teachers, original
 from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
+from kdlib.methods.students import NOISE
 from kdlib.models import keras_file
 from kdlib.models.networks import Networks
 from kdlib.plots.plane import Plane
@@ -25,8 +26,8 @@ from kdlib.settings import Settings
 from kdlib.training.loop import Fit
 
 REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
-COSTS = ["updates", "teacher_updates", "queries"]
-OUTCOMES = [*COSTS, "choice"]
+OUTCOMES = ["updates", "teacher_updates", "queries", "choice", "learns_from"]
+FINE = 10_000  #: points from which on percentages have two decimals
 
 
 def data_path(dataset: str) -> Path:
@@ -53,7 +54,8 @@ class Experiment:
         self._bins: dict[str, tuple[np.ndarray, ...]] = {}
         self._scores: list[pd.DataFrame] = []
         self.maps = {
-            "axis0": self.plane.axis0, "axis1": self.plane.axis1, "plane": np.array(int(self.plane.is_projection)),
+            "axis0": self.plane.axis0, "axis1": self.plane.axis1,
+            "plane": np.array(int(self.plane.is_projection)), "variance": self.plane.variance,
             "points": self.plane.project(dataset.train.x), "points_y": dataset.train.y, "points_d": dataset.train.d,
         }  # fmt: skip
         if self.problem.distribution is not None:
@@ -235,7 +237,7 @@ class Experiment:
         return pd.DataFrame.from_dict(rows, orient="index", columns=["samples", "purpose"]).rename_axis("split")
 
     def table(self, split: str | None = None) -> pd.DataFrame:
-        """Mean and sd over seeds of the accuracy on a split, overall and per domain; default: the reported split."""
+        """Mean and sd of the accuracy on a split in percent, overall and per domain; default: the reported split."""
         split = split or self.problem.reported
         accuracy = self.results[(self.results.metric == "accuracy") & (self.results.split == split)]
         groups = accuracy.groupby(["method", "domain"], sort=False)["value"]
@@ -243,7 +245,11 @@ class Experiment:
         domains = sorted((name for name in table.columns.levels[1] if name != "all"), key=int)
         named = {("mean", "all"): "mean", ("sd", "all"): "sd"} | {("mean", k): f"domain {k}" for k in domains}
         table = table[list(named)].set_axis(list(named.values()), axis=1)
-        return table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
+        return 100 * table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
+
+    def digits(self, split: str | None = None) -> int:
+        """Decimals that percentages of a split deserve; default: the reported split."""
+        return 2 if len(self.problem.splits[split or self.problem.reported]) >= FINE else 1
 
     @property
     def methods(self) -> pd.DataFrame:
@@ -255,10 +261,17 @@ class Experiment:
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=[*REGISTERED, *OUTCOMES]).rename_axis("method")
 
-    def costs(self) -> pd.DataFrame:
-        """Updates of each student and of its teachers, and queries, per seed, by title."""
-        table = self.methods.set_index("title")[OUTCOMES].rename_axis("method")
-        return table[table["updates"] > 0].rename(columns={"teacher_updates": "updates of teachers or search"})
+    def definitions(self) -> pd.DataFrame:
+        """What each method learns from and what was chosen, and its updates, by title."""
+        table = self.methods.set_index("title").rename_axis("method").drop(results.BAYES.capitalize(), errors="ignore")
+        named = table[["learns_from", "choice", "updates", "teacher_updates"]]
+        named.columns = ["learns from", "chosen", "updates", "updates of teachers or search"]
+        return named if named["chosen"].any() else named.drop(columns="chosen")
+
+    @property
+    def noise(self) -> str:
+        """How copies of points are made, in a sentence."""
+        return f"Copies have Gaussian noise of {NOISE:g} standard deviations of each feature within the domain."
 
     def write(self, output, card: str = "", **tables: pd.DataFrame) -> str:
         """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so.

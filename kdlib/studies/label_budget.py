@@ -111,7 +111,7 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
     said, keys = [], []
     for name, title in titles.items():
         runs = widest[widest.method == name].groupby("fraction")["accuracy"].agg(["mean", "min", "max"])
-        style = theme.method_style(name, titles)
+        style = theme.method_style(name)
         ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=style["color"], alpha=0.16, linewidth=0)
         keys += ax.plot(100 * runs.index, runs["mean"], marker="o", **style, label=title)
         said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {percent(at)}" for at, mean in runs["mean"].items()))
@@ -123,7 +123,7 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
         f"Accuracy by the share of training samples that keep their labels, at width {widest.width.iloc[0]}: mean and "
         f"range over {counted(widest.seed.nunique(), 'seed')}."
     )
-    return plots.Plot(fig, caption, f"Curves of accuracy by labelled share. {'; '.join(said)}.")
+    return plots.Plot(fig, caption, f"Curves of accuracy by labelled share. {'; '.join(said)}.", widest)
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -40,9 +40,9 @@ def portfolio_line(runs):
 
 def test_without_an_effect_nothing_is_better_or_worse(tmp_path):
     runs = planted(tmp_path)
-    text = collection.overview(runs)
+    text = collection.answer(runs)
     assert text.startswith("**No student is shown to beat direct training**: of 24 comparisons")
-    assert "Means over 6 datasets" in text
+    assert "Means over 6 datasets" in collection.overview(runs)
     assert portfolio_line(runs).startswith(
         f"- *KD, portfolio*. Accuracy: +0.00 [+0.00,{NO_BREAK}+0.00] points on average; neither better nor worse on "
         "any of 6 datasets. Cross-entropy: +0.0000 ["
@@ -54,7 +54,7 @@ def test_without_an_effect_nothing_is_better_or_worse(tmp_path):
 
 def test_an_effect_on_some_datasets_is_counted_there(tmp_path):
     runs = planted(tmp_path, ["moons", "boards"], alike=5)
-    assert collection.overview(runs).startswith("**Distillation can beat direct training**: of 28 comparisons")
+    assert collection.answer(runs).startswith("**Distillation can beat direct training**: of 28 comparisons")
     line = portfolio_line(runs)
     assert "; better on 2 of 7 datasets. Cross-entropy" in line
     assert "Accuracy: +0.29 [" in line  # datasets are the sample

@@ -28,15 +28,15 @@ def finding(**changes):
 def test_a_reversed_finding_reverses_the_sentence():
     first, _, *lines = finding().split("\n")
     assert first == (
-        f"Over {SEEDS} seeds, *FFNN* reaches an accuracy of **0.9800**; no classifier that does not see the domain can "
-        "exceed 1.0000. Paired differences from it:"
+        f"Direct training (*FFNN*) reaches an accuracy of **98.00%**, over {SEEDS} seeds; no classifier that is not "
+        "given the domain can exceed 100.00%. Students, compared with it:"
     )
-    assert lines[0].startswith("- *KD, as in the original*: **worse**, −0.1400 [")
-    assert lines[-1].startswith("- *KD, kernel teachers*: **better**, +0.0100 [")
-    assert lines[-1].endswith("], 50% of the gap closed.")
+    assert lines[0].startswith("- *KD, kernel teachers*: **better**, +1.00 [")
+    assert lines[0].endswith("] points, 50% of the gap closed.")
+    assert lines[-1].startswith("- *KD, as in the original*: **worse**, −14.00 [")
     reversed_finding = finding(kd_original=0.99, kd_kernel_teachers=0.97)
-    assert "*KD, as in the original*: **better**, +0.0100 [" in reversed_finding
-    assert "*KD, kernel teachers*: **worse**, −0.0100 [" in reversed_finding
+    assert "*KD, as in the original*: **better**, +1.00 [" in reversed_finding
+    assert "*KD, kernel teachers*: **worse**, −1.00 [" in reversed_finding
 
 
 def test_without_an_effect_nothing_is_better_or_worse():
@@ -57,7 +57,7 @@ def test_the_last_baseline_is_what_others_are_compared_with():
     registered = pd.concat([METHODS, tuned])
     frame = tidy(accuracies(ffnn_tuned=0.995))
     assert dataset_findings.comparison(frame, registered).loc["ffnn", "verdict"] == "worse"
-    assert "*FFNN, tuned* reaches an accuracy of **0.9950**" in dataset_findings.finding(frame, registered)
+    assert "(*FFNN, tuned*) reaches an accuracy of **99.50%**" in dataset_findings.finding(frame, registered)
 
 
 def test_without_a_known_distribution_there_is_no_gap():
@@ -71,20 +71,20 @@ def test_without_a_known_distribution_there_is_no_gap():
 
 def test_an_explanation_is_supported_only_if_fixing_it_alone_gains():
     everything, _, order, selection, both = dataset_findings.explanations(ablation(mixed=0.08)).split("\n")
-    assert f"original's student by +0.1100, over {SEEDS} seeds. The" in everything
-    assert "order" in order and "**supported**, +0.08" in order
+    assert f"original's student by +11.0 points, over {SEEDS} seeds. The" in everything
+    assert "order" in order and "**supported**, +8.0" in order
     assert "selection" in selection and "**not supported**" in selection
     assert "**supported**" in both
     *_, order, selection, _ = dataset_findings.explanations(ablation(mixed=-0.05, selected=0.02)).split("\n")
-    assert "**not supported**, −0.05" in order
-    assert "**supported in part**, +0.02" in selection
+    assert "**not supported**, −5.0" in order
+    assert "**supported in part**, +2.0" in selection
     *_, selection, _ = dataset_findings.explanations(ablation(selected=0.01)).split("\n")
-    assert "**not supported**, +0.01" in selection and "], 9% of the total, from" in selection
+    assert "**not supported**, +1.0" in selection and "] points, 9% of the total, from" in selection
 
 
 def test_the_largest_step_is_named():
-    assert "*more updates*: +0.1" in dataset_findings.largest_step(ablation())
-    assert "*soft term times T²*: +0.01" in dataset_findings.largest_step(ablation(few=0.0))
+    assert "*more updates*: +10.0 points" in dataset_findings.largest_step(ablation())
+    assert "*soft term times T²*: +1.0 points" in dataset_findings.largest_step(ablation(few=0.0))
 
 
 def test_a_mean_over_datasets_is_called_one():
@@ -118,8 +118,8 @@ def test_a_reason_is_supported_only_if_its_control_is_worse():
     ])  # fmt: skip
     frame = tidy({"ffnn": 0.9, "kd_kernel_teachers": 0.99, "worse": 0.96, "as_good": 0.995, "of_another": 0.9})
     worse, as_good = dataset_findings.controls(frame, registered).split("\n")
-    assert worse.startswith("- **supported**: answers matter. *KD, kernel teachers* less *worse*: +0.0300 [")
-    assert as_good.startswith("- **not supported**: teachers matter. *KD, kernel teachers* less *as_good*: −0.0050 [")
+    assert worse.startswith("- **supported**: answers matter. *KD, kernel teachers* less *worse*: +3.00 [")
+    assert as_good.startswith("- **not supported**: teachers matter. *KD, kernel teachers* less *as_good*: −0.50 [")
     table = dataset_findings.contrasts(frame, registered)
     assert table.loc["as_good", "verdict"] == "worse"
     assert (table["low"] < table["difference"]).all() and (table["difference"] < table["high"]).all()
@@ -132,7 +132,7 @@ def test_without_controls_there_is_nothing_to_say():
 def test_the_sampling_error_of_300_points_is_wilsons():
     text = dataset_findings.sampling_error(0.98, 300)
     assert (
-        "from 0.957 to 0.991 (Wilson)" in text and "a difference between two of them can be much more precise" in text
+        "from 95.7% to 99.1% (Wilson)" in text and "a difference between two of them can be much more precise" in text
     )
 
 
@@ -146,22 +146,38 @@ def test_advice_is_the_network_of_the_lowest_cross_entropy_on_points_that_train_
     assert text.startswith(
         "**Use *KD, kernel teachers***: of the networks compared it has the lowest cross-entropy on "
     )
-    assert "0.1000. On the reported points, against *FFNN*, its accuracy is **better**, +0.0100 [" in text
-    assert ", and its cross-entropy is **better**, −0.1000 [" in text
+    assert "0.100. On the reported points, its accuracy is **better**, +1.0 [" in text
+    assert ", and its cross-entropy is **better**, −0.1000 [" in text and text.endswith("compared with *FFNN*.")
     assert "No student improves on direct" in dataset_findings.advice(with_losses(ffnn=0.1), METHODS)
     same = dataset_findings.advice(with_losses(splits=("valid",), kd_routed=0.1), METHODS)
-    assert "On the same points, which favours what was chosen on them, against *FFNN*, its accuracy is **no sig" in same
+    assert "On the same points, which favours what was chosen on them, its accuracy is **no sig" in same
 
 
 def test_credit_goes_to_the_teachers_and_to_what_the_student_keeps():
     reached = {"kernel_mixture": 0.99, "kd_kernel_teachers": 0.985, "kernel_direct": 0.98, "kd_kernel_direct": 0.97}
     frame = tidy(accuracies(**reached))
     first, _, single, pooled = dataset_findings.credit(frame, methods(*frame.method.unique())).split("\n")
-    assert first == "Teachers undistilled and their students, less *FFNN*:"
-    assert single.startswith("- *Kernel teachers*: +0.0100 [") and single.endswith("]: it keeps 50% of the gain.")
-    assert "; its student, *KD, pooled machine*: −0.0100 [" in pooled and "keeps" not in pooled
+    assert first == "Undistilled teachers and their students, less *FFNN*:"
+    assert single.startswith("- *Kernel teachers*: +1.00 [") and single.endswith("] points: it keeps 50% of the gain.")
+    assert "; its student, *KD, pooled machine*: −1.00 [" in pooled and "keeps" not in pooled
     assert dataset_findings.credit(tidy(accuracies()), METHODS) == ""
 
 
 def test_noise_has_mean_zero():
     assert np.abs(noise("any").mean()) < 1e-15
+
+
+def test_what_ran_is_described_with_its_accuracy_and_what_did_not_is_left_out():
+    table = pd.DataFrame({"description": ["What it is.", "why not"], "accuracy": [0.5, np.nan]}, index=["A", "B"])
+    assert dataset_findings.ran(table) == "- *A*: What it is. Accuracy 50.0%."
+    assert dataset_findings.ran(table[1:]) == ""
+
+
+def test_a_comparison_is_shown_in_points_with_as_many_digits_as_the_points_deserve():
+    known, table = tidy(accuracies()), dataset_findings.comparison(tidy(accuracies()), METHODS)
+    row = dataset_findings.comparison_table(table, dataset_findings.digits(known)).loc["kd_kernel_teachers"]
+    assert row["accuracy"] == "99.00%" and row["gap closed"] == "50%" and row["verdict"] == "better"
+    assert row["difference and interval"].startswith("+1.00 [+0.")
+    few = tidy(accuracies(), splits=("valid", "test"))
+    assert dataset_findings.digits(few) == 1
+    assert "gap closed" not in dataset_findings.comparison_table(table.assign(**{"gap closed": np.nan}), 1)

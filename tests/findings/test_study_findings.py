@@ -49,9 +49,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_without_studies_the_summary_says_how_to_get_them(folder):
+def test_without_studies_the_summary_says_nothing_of_them(folder):
     runs = Reports(folder)
-    assert "`make study`" in study_findings.available(runs)
+    assert study_findings.available(runs) == ""
     assert study_findings.explanations(runs) == study_findings.reproduction(runs) == ""
     for table in (
         study_findings.common_setting,

@@ -79,10 +79,10 @@ def summary(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_of_the_originals_datasets_the_summary_tells_the_originals_story(summary):
     text = summary(ORIGINAL)
-    assert "A small public project asked" in text and "*d* is a repeated measure" in text
+    assert "one measurement repeated at several distances" in text
     assert "## Original and reproduction" in text and "## Why the original's student lost" in text
     assert "The rebuilt student differs from the published one by" in text
-    assert "Fixing every deviation" in text and "share their noise and labels" in text
+    assert "Fixing every deviation" in text and "three Gaussian domains" in text
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ def methods(*names: str) -> pd.DataFrame:
     }  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS_OF_METHODS).rename_axis("method")
     sections = ["the original" if name == "kd_original" else "any" for name in rows]
-    table = table.assign(section=sections, description=table["title"] + ", described.", updates=22_500)
+    table = table.assign(
+        section=sections, description=table["title"] + ", described.", updates=22_500, learns_from="labels"
+    )
     return table.loc[list(names or rows)]
 
 

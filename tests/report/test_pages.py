@@ -4,8 +4,10 @@ import base64
 import io
 import json
 import re
+from urllib.parse import unquote
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from lxml import etree, html
@@ -50,12 +52,12 @@ def page(*cells, record=RECORD, links=UP):
     return text, html.fromstring(text)
 
 
-def figure(caption="A *caption*.", alt="An alt text.", name=""):
+def figure(caption="A *caption*.", alt="An alt text.", **more):
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(3, 2))
     made.subplots().plot([1, 2])
-    display.figure(made, caption, alt, name=name)
+    display.figure(made, caption, alt, **more)
 
 
 def test_a_page_loads_nothing_and_runs_no_script_of_a_notebook(displayed):
@@ -71,11 +73,13 @@ def test_a_page_loads_nothing_and_runs_no_script_of_a_notebook(displayed):
         new_markdown_cell(r"$\href{javascript:alert(1)}{x}$ $\text{<script>alert(1)</script>}$ `<b>`"),
         new_code_cell(source, outputs=displayed),
     )
-    assert [script.text_content() for script in tree.xpath("//script")] == [SCRIPT]
+    linked, script = tree.xpath("//script")
+    assert linked.get("type") == "application/ld+json" and script.text_content() == SCRIPT
+    assert json.loads(linked.text_content())["about"] == RECORD["name"]
     assert not tree.xpath("//iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
     assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/png;base64,"]
     assert not re.search(r"url\(|@import", text.split("</style>")[0])
-    assert all(re.match(r"#|\.\./|https:", link) for link in tree.xpath("//@href"))
+    assert all(re.match(r"#|\.\./|https:|data:text/csv;", link) for link in tree.xpath("//@href"))
     policy = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
     assert policy.split(";")[3].split()[0] == "script-src" and policy.split(";")[3].count("'sha256-") == 1
@@ -95,7 +99,7 @@ def test_the_policy_allows_only_the_page_s_own_style_and_script():
 def test_an_explorer_s_data_cannot_end_its_element(displayed):
     display.explorer({"datasets": [{"name": f"</script>{HOSTILE}"}], "titles": {}, "colours": {}})
     _, tree = page(new_code_cell("x", outputs=displayed))
-    data, script = tree.xpath("//script")
+    _, data, script = tree.xpath("//script")
     assert data.get("type") == "application/json" and script.text_content() == SCRIPT
     assert json.loads(data.text_content())["datasets"][0]["name"] == f"</script>{HOSTILE}"
     displayed.clear()
@@ -113,7 +117,9 @@ def test_figures_and_tables_are_numbered_captioned_and_described(displayed):
     _, tree = page(new_code_cell("x", outputs=displayed))
     assert tree.xpath("//figure[@id='figure-1']//img/@alt") == ["An alt text."]
     captions = [" ".join(caption.text_content().split()) for caption in tree.xpath("//figcaption")]
-    assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results."]
+    assert captions == ["Figure 1 A caption.", "Figure 2 Second.", "Table 1 Results. CSV"]
+    (link,) = tree.xpath("//figcaption/a[@download='table-1.csv']/@href")
+    assert unquote(link.partition(",")[2]) == "method,accuracy,5%\na,0.500,1\nb,0.988,2\nc,–,3\n"
     rows = [[cell.text_content() for cell in row] for row in tree.xpath("//table//tr")]
     assert rows == [["method", "accuracy", "5\u202f%"], ["a", "0.500", "1"], ["b", "0.988", "2"], ["c", "–", "3"]]
     assert tree.xpath("//td[contains(@class, 'best')]/strong/text()") == ["0.988"]
@@ -134,7 +140,7 @@ def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(disp
     prose = "# T\n## See [it](#figure-ablation)\n\n[The ablation](#figure-ablation), [](#table-scores)."
     tree = page_with_references(displayed, prose)
     assert [link.text_content() for link in tree.xpath("//main/p/a")] == ["Figure\u00a02", "Table\u00a02"]
-    for link in tree.xpath("//main/p/a | //h2/a[not(@class)] | //figcaption/a[not(@class)]"):
+    for link in tree.xpath("//main/p/a | //main//h2/a[not(@class)] | //figcaption/a[not(@class)]"):
         (target,) = tree.xpath(f"//figure[@id='{link.get('href')[1:]}']")
         assert target.xpath("figcaption/a[@class='number']")[0].text_content() == link.text_content()
     assert tree.xpath("//figcaption/a[not(@class)]/text()") == ["Figure\u00a02"]
@@ -155,6 +161,63 @@ def test_prose_refers_to_figures_and_tables_by_name_and_shows_their_numbers(disp
 def test_a_reference_to_nothing_is_an_error(displayed, prose, message):
     with pytest.raises(pages.PageError, match=message):
         page_with_references(displayed, prose)
+
+
+def test_a_figure_s_data_are_a_table_of_its_first_rows_and_a_csv_of_all(displayed):
+    frame = pd.DataFrame({"x": range(100), "y": [np.nan, *[1 / 3] * 99], "<b>": "a,b"})
+    figure(data=frame)
+    _, tree = page(new_code_cell("x", outputs=displayed))
+    rows = tree.xpath("//figure//details//tbody/tr")
+    assert len(rows) == pages.MAX_ROWS and [cell.text_content() for cell in rows[1]] == ["1", "0.333333", "a,b"]
+    assert "The first 60 of 100 rows" in tree.xpath("//figure//details")[0].text_content()
+    (link,) = tree.xpath("//figure//a[@download='figure-1.csv']/@href")
+    back = pd.read_csv(io.StringIO(unquote(link.partition(",")[2])))
+    pd.testing.assert_frame_equal(back, frame, rtol=1e-5)
+
+
+def test_a_term_of_the_glossary_is_explained_on_the_page_that_links_to_it():
+    _, tree = page(new_markdown_cell("# T\nA [gate](#term-gate)."))
+    (term,) = tree.xpath("//section[@class='glossary']/p")
+    assert term.get("id") == "term-gate" and "P(k | x)" in term.text_content()
+    assert not page(new_markdown_cell("# T"))[1].xpath("//section[@class='glossary']")
+    with pytest.raises(pages.PageError, match="#term-gat, which is not in the glossary: expected one of #term-alpha"):
+        page(new_markdown_cell("[gate](#term-gat)"))
+
+
+def tagged(tag, source):
+    return new_markdown_cell(source, metadata={"tags": [tag]})
+
+
+def test_the_lead_comes_first_and_sections_without_an_output_are_not_shown(displayed):
+    display.claim("Shown.")
+    output = new_code_cell("x", outputs=displayed)
+    _, tree = page(
+        new_markdown_cell("# T"), tagged("optional", "## Empty"), new_code_cell("x"), tagged("optional", "## Full"),
+        output, new_markdown_cell("## Always"), tagged("lead", "## First"), tagged("box", "## Limits"),
+    )  # fmt: skip
+    headings = [heading.text_content().strip("#") for heading in tree.xpath("//main//h2")]
+    assert headings == ["First", "Full", "Always", "Limits"]
+    assert [box.xpath("h2/text()") for box in tree.xpath("//section[@class='box']")] == [["Limits"]]
+
+
+def test_a_dataset_s_page_bears_its_name_and_leads_to_its_neighbours():
+    sides = {
+        side: {"name": name, "href": f"../{name}/report.html"} for side, name in (("previous", "a"), ("next", "c"))
+    }
+    around = UP | sides
+    _, tree = page(new_markdown_cell("# Title"), record=RECORD | {"name": "b"}, links=around)
+    assert tree.xpath("//h1/text()") == ["b"] and "Title" in tree.xpath("//p[@class='facts']")[0].text_content()
+    assert tree.xpath("//a[@rel='prev']/@href") == ["../a/report.html"]
+    assert tree.xpath("//a[@rel='next']/@href") == ["../c/report.html"]
+    _, study = page(new_markdown_cell("# Title"), record=RECORD | {"name": "b/controls"})
+    assert study.xpath("//h1/text()") == ["Title"] and not study.xpath("//a[@rel]")
+
+
+def test_a_page_can_be_cited():
+    _, tree = page(new_markdown_cell("# T"), record=RECORD | {"name": "b"})
+    cited = {meta.get("name"): meta.get("content") for meta in tree.xpath("//meta[starts-with(@name, 'citation')]")}
+    assert cited["citation_title"] == "T – b" and cited["citation_publication_date"] == "2026/01/02"
+    assert "title  = {T – b}" in tree.xpath("//pre[@class='cite']")[0].text_content()
 
 
 def test_names_are_plain_and_unique(displayed):
@@ -193,6 +256,13 @@ def test_best_may_be_a_frame_and_must_fit(displayed):
         display.table(frame, "T.", best=frame[["x"]])
     with pytest.raises(ValueError, match="'max' or 'min'"):
         display.table(frame, "T.", best={"x": "most"})
+
+
+def test_ties_have_no_star_and_a_table_without_rows_is_not_shown(displayed):
+    display.table(pd.DataFrame({"x": [1.0, 1.00001, 0.5], "y": [1.0, 2.0, 0.0]}), "T.", best={"x": "max", "y": "max"})
+    assert displayed.pop().metadata["kdlib"]["marks"] == [[1, 1]]
+    display.table(pd.DataFrame({"x": []}), "T.")
+    assert not displayed
 
 
 @pytest.mark.parametrize(("rows", "scrolls"), [(30, []), (300, ["scroll tall"])])
@@ -237,7 +307,7 @@ def test_contents_lead_to_headings_and_code_is_folded():
     cells = [new_markdown_cell("# Title\n## Same\n## Same\n### Sub $x^2$\n#### Deep"), new_code_cell("# Do it\nx = 1")]
     _, tree = page(*cells)
     targets = tree.xpath("//nav[@class='contents']//a/@href")
-    assert targets == ["#same", "#same-2", "#sub-x-2", "#provenance"]
+    assert targets == ["#same", "#same-2", "#sub-x-2", "#cite", "#provenance"]
     assert all(tree.xpath(f"//*[@id='{target[1:]}']") for target in targets)
     assert tree.xpath("//h1")[0].text_content() == "Title" and tree.xpath("//html/@lang") == ["en"]
     assert tree.xpath("//details[not(@open)]/summary/text()") == ["Do it"]

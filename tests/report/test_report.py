@@ -1,8 +1,9 @@
 """A complete report at smoke budget: two datasets, two seeds, two epochs, with real kernels and pages."""
 
+import io
 import subprocess
 import sys
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import lxml.html
 import pandas as pd
@@ -32,20 +33,17 @@ def test_every_page_has_its_figures(report):
         assert tree.xpath("//math")
     for path in report.rglob("*.html"):
         assert "draft" in page(path).text_content().lower()
-        assert path.stat().st_size < 3_000_000
+        assert path.stat().st_size < (2_500_000 if path.name == "index.html" else 2_000_000)
 
 
-def test_figures_have_a_dark_version_and_their_data_beside_them(report):
-    files = 0
+def test_figures_have_versions_for_dark_and_narrow_pages_and_their_data(report):
     for path in report.rglob("*.html"):
-        tree = page(path)
-        for picture in tree.xpath("//picture"):
-            (dark,) = picture.xpath("source[@media='(prefers-color-scheme: dark)']/@srcset")
-            assert dark.startswith("data:image/png;base64,") and dark not in picture.xpath("img/@src")
-        for file in tree.xpath("//a[@class='data']/@href"):
-            assert (path.parent / file).is_file()
-            files += 1
-    assert files > 10
+        for figure in page(path).xpath("//figure[picture]"):
+            sources = figure.xpath("picture/source/@srcset")
+            assert len({*sources, *figure.xpath("picture/img/@src")}) == 4
+            assert all(source.startswith("data:image/png;base64,") for source in sources)
+            (data,) = figure.xpath("details//a[@class='csv']/@href")
+            assert len(pd.read_csv(io.StringIO(unquote(data.partition(",")[2])))) > 0
 
 
 def test_a_broken_dataset_has_a_row_in_the_summary(report):
@@ -62,7 +60,7 @@ def test_the_tables_hold_both_datasets(report):
         FIVE_KEYS: {"valid", "fresh"},
     }
     table = pd.read_csv(report / "table.csv", index_col="dataset")
-    assert table.loc["near", "FFNN, original"] == "0.9680 ± 0.0034"
+    assert table.loc["near", "FFNN, original"] == "96.8 ± 0.3"
 
 
 def test_with_nothing_due_nothing_heavy_is_imported(report_data, report):

@@ -2,12 +2,14 @@
 
 Raw HTML in the source is shown as text, images other than embedded ones become links, links cannot carry scripts, and
 formulas become MathML, so that a page needs no script and nothing from the network. A link to `#figure-NAME` or
-`#table-NAME` shows that figure's or table's number, whatever its text is.
+`#table-NAME` shows that figure's or table's number, whatever its text is; one to `#term-NAME` leads to the glossary.
 """
 
 import html
 import re
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 from markupsafe import Markup
 from mistune import HTMLRenderer
@@ -33,7 +35,8 @@ class Outline:
 
     title: str = ""
     entries: list[dict] = field(default_factory=list)
-    taken: set[str] = field(default_factory=lambda: {"contents", "provenance", "report"})
+    taken: set[str] = field(default_factory=lambda: {"cite", "contents", "glossary", "provenance", "report"})
+    terms: set[str] = field(default_factory=set)  #: of the glossary, that the page links to
 
     def anchor(self, inner: str) -> str:
         """A new anchor for a heading, given by its HTML."""
@@ -87,6 +90,8 @@ class _Renderer(HTMLRenderer):
     def link(self, text, url, title=None):
         if url.startswith(("#figure-", "#table-")):
             text = self._number(url[1:])
+        elif url.startswith("#term-"):
+            self.outline.terms.add(_known_term(url[1:]))
         tag = super().link(text, url, title)
         return tag if url.startswith("#") else tag.replace("<a ", '<a rel="noopener noreferrer" ', 1)
 
@@ -129,6 +134,21 @@ class _Renderer(HTMLRenderer):
             r"(<math\b(?:(?!</math>).)*</math>[,.;:)?]+)", r'<span class="nowrap">\1</span>', text, flags=re.S
         )
         return f"{text}\n" if alone else super().paragraph(text)
+
+
+@cache
+def glossary() -> dict[str, str]:
+    """The terms of `templates/glossary.md` by anchor, such as {"term-gate": "**Gate**: an estimate of ..."}."""
+    lines = (Path(__file__).parent / "templates/glossary.md").read_text(encoding="utf-8").splitlines()
+    terms = {re.match(r"\*\*(.+?)\*\*: ", line)[1]: line for line in lines if line}
+    return {f"term-{re.sub('[^a-z]+', '-', name.lower())}": line for name, line in terms.items()}
+
+
+def _known_term(anchor: str) -> str:
+    if anchor not in glossary():
+        expected = ", ".join(f"#{each}" for each in glossary())
+        raise PageError(f"page: a link to #{anchor}, which is not in the glossary: expected one of {expected}")
+    return anchor
 
 
 def typeset(text: str) -> str:

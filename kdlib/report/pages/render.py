@@ -6,7 +6,9 @@ is never used. nbconvert applies the template and highlights the code.
 
 import base64
 import binascii
+import csv
 import hashlib
+import io
 import json
 import re
 from collections import Counter
@@ -21,11 +23,12 @@ from markupsafe import Markup
 from nbconvert.exporters import TemplateExporter
 from nbconvert.filters.highlight import Highlight2HTML
 
-from kdlib.display import DARK_MIME, EXPLORER_MIME
+from kdlib.display import EXPLORER_MIME, OTHERS
 from kdlib.report import manifest
-from kdlib.report.pages.markdown import Markdown, PageError, text_of, typeset
+from kdlib.report.pages.markdown import Markdown, PageError, glossary, text_of, typeset
 
 TEMPLATES = Path(__file__).parent / "templates"
+MAX_ROWS = 60  #: of a figure's data on the page; its CSV has all
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -58,13 +61,14 @@ def render_page(notebook: bytes, record: dict, links: dict) -> str:
     Raises PageError if it has an output, or a link to a figure, that cannot be put on a page.
     """
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
+    nb.cells = in_page_order(nb.cells)
     try:
         markdown = Markdown(number_figures(nb))
         blocks = BlockBuilder(markdown).build(nb)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise PageError(f"page: an output does not have the form that kdlib.display gives it: {error!r}") from error
     css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    title = markdown.outline.title or "Report"
+    title, terms = markdown.outline.title or "Report", frozenset(markdown.outline.terms)
     context = {
         "css": Markup(css),
         "script": Markup(script),
@@ -73,7 +77,19 @@ def render_page(notebook: bytes, record: dict, links: dict) -> str:
         "key": manifest.page_key(links),
         "title": Markup(title),
         "title_text": text_of(title),
+        "is_dataset": bool(links["up"]) and "/" not in record["name"],
+        "terms": {anchor: markdown.inline(text) for anchor, text in glossary().items() if anchor in terms},
         "blocks": blocks,
+        "linked_data": _json(
+            {
+                "@context": "https://schema.org",
+                "@type": "Report",
+                "name": text_of(title),
+                "datePublished": record["started"],
+                "author": {"@type": "Organization", "name": "The kdlib developers"},
+                "about": record["name"],
+            }
+        ),
         "contents": [entry for entry in markdown.outline.entries if entry["level"] <= 3],
         "links": links,
         "groups": [list(group) for _, group in groupby(links["reports"], lambda run: run["name"].partition("/")[0])],
@@ -82,6 +98,26 @@ def render_page(notebook: bytes, record: dict, links: dict) -> str:
         "code_digest": manifest.combined_digest(record["hashes"].get("code", {})),
     }
     return _exporter().from_notebook_node(nb, resources={"page": context})[0]
+
+
+def in_page_order(cells: list) -> list:
+    """Cells in the order of the page: the title, then those tagged `lead`, which a notebook computes last.
+
+    A cell of Markdown tagged `optional` is left out if no cell up to the next one of Markdown has an output.
+    """
+    tags = [set(cell.metadata.get("tags", [])) for cell in cells]
+    has_output, kept = False, []
+    for cell, own in reversed(list(zip(cells, tags, strict=True))):
+        if cell.cell_type != "markdown":
+            has_output |= bool(cell.get("outputs"))
+        elif "optional" in own and not has_output:
+            continue
+        else:
+            has_output = False
+        kept.append((cell, own))
+    return [
+        cell for cell, own in sorted(reversed(kept), key=lambda each: each[0] is not cells[0] and "lead" not in each[1])
+    ]
 
 
 def number_figures(nb) -> dict[str, str]:
@@ -111,7 +147,8 @@ class BlockBuilder:
         blocks = []
         for cell in nb.cells:
             if cell.cell_type == "markdown":
-                blocks.append({"kind": "prose", "html": self.markdown.block(cell.source)})
+                style = next(iter({"box", "screen"} & set(cell.metadata.get("tags", []))), "")
+                blocks.append({"kind": "prose", "html": self.markdown.block(cell.source), "style": style})
             elif cell.cell_type == "code" and cell.source.strip():
                 code, label = Markup(Highlight2HTML()(cell.source)), _label(cell)
                 if blocks and blocks[-1]["kind"] == "code":  # cells without output between them share a fold
@@ -138,8 +175,7 @@ class BlockBuilder:
         if kind == "table":
             return [self.table(meta)]
         if kind == "explorer":
-            scenes = json.dumps(output.data[EXPLORER_MIME])
-            return [{"kind": "explorer", "scenes": Markup(scenes.replace("<", "\\u003c"))}]
+            return [{"kind": "explorer", "scenes": _json(output.data[EXPLORER_MIME])}]
         if "text/markdown" in output.data:
             html = self.markdown.block(output.data["text/markdown"])
             return [{"kind": "claim" if kind == "claim" else "prose", "html": html}]
@@ -151,18 +187,34 @@ class BlockBuilder:
 
     def figure(self, data, meta) -> dict:
         """A figure's block, from its images by type and its metadata."""
-        dark = data.get(DARK_MIME)
+        others = [
+            {"style": style, "source": _data_url("image/png", data[OTHERS[style]]), "size": size}
+            for style, size in meta.get("sizes", {}).items()
+        ]
         return {
             "kind": "figure",
             "anchor": meta["anchor"],
             "number": meta["number"],
             "source": _data_url("image/png", data["image/png"]),
-            "dark": dark and _data_url("image/png", dark),
-            "data": quote(meta.get("data") or ""),
+            "others": sorted(others, key=lambda other: -len(other["style"])),  # a browser takes the first that fits
+            "data": meta.get("data") and self.data(meta["data"]),
             "alt": meta["alt"],
             "caption": self.markdown.inline(meta["caption"]),
             "width": int(meta.get("width", 0)),
             "height": int(meta.get("height", 0)),
+        }
+
+    def data(self, data) -> dict:
+        """The table of what a figure draws, from its `columns` and `rows`; the page shows the first, the CSV all."""
+        shown = [
+            [{"text": "" if cell is None else typeset(str(cell))} for cell in row] for row in data["rows"][:MAX_ROWS]
+        ]
+        columns = [{"text": column} for column in data["columns"]]
+        return {
+            "columns": columns,
+            "rows": shown,
+            "count": len(data["rows"]),
+            "csv": _csv(data["columns"], data["rows"]),
         }
 
     def table(self, meta) -> dict:
@@ -181,6 +233,7 @@ class BlockBuilder:
             "columns": [{"text": typeset(t), "numeric": n} for t, n in zip(meta["columns"], numeric, strict=True)],
             "rows": rows,
             "heads": meta.get("heads", 0),
+            "csv": _csv(meta["columns"], meta["rows"]),
             "note": self.markdown.inline(meta.get("note") or ""),
         }
 
@@ -188,6 +241,18 @@ class BlockBuilder:
 def _source_hash(content: str) -> str:
     """How the Content-Security-Policy names a style or script that the page may contain."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def _json(value) -> Markup:
+    """JSON that cannot end the element it stands in."""
+    return Markup(json.dumps(value).replace("<", "\\u003c"))
+
+
+def _csv(columns, rows) -> str:
+    """A table as a data URL of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return f"data:text/csv;charset=utf-8,{quote(text.getvalue(), safe=',.+ :;()[]')}"
 
 
 def _label(cell) -> str:
