@@ -17,7 +17,8 @@ from IPython.display import publish_display_data
 
 DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
 NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  #: columns of such cells are right-aligned: 0.98 ± 0.01
-OTHERS = {name: f"application/vnd.kdlib.{name}" for name in ("dark", "narrow", "narrow_dark")}  #: more PNG, by style
+IMAGES = {name: f"application/vnd.kdlib.{name}" for name in ("light", "dark", "narrow", "narrow_dark")}  #: for the page
+COLOURS = 48  #: of the page's images, which look the same as with all and take half of the bytes
 EXPLORER_MIME = "application/vnd.kdlib.explorer+json"
 PROGRESS_MIME = "application/vnd.kdlib.progress+json"  #: how far a training is, for the report that runs the notebook
 UPDATE_SECONDS = 0.25  #: between two of these
@@ -35,13 +36,15 @@ def figure(fig, caption: str, alt: str, *, data=None, name: str = "", **others) 
     for argument, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{argument}: expected a sentence about the figure, got {text!r}")
-    png, width, height = _png(fig)
-    bundle = {"image/png": png, "text/plain": f"Figure: {alt}"}
-    sizes = {}
-    for style, other in others.items():
-        bundle[OTHERS[style]], *sizes[style] = _png(other)
-    size = {"width": width, "height": height}
-    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "sizes": sizes, **size}
+    bundle, sizes = {"text/plain": f"Figure: {alt}"}, {}
+    for style, each in {"light": fig, **others}.items():
+        image = _drawn(each)
+        bundle[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=3)
+        sizes[style] = [side * 96 // DOTS_PER_INCH for side in image.size]
+        if style == "light":
+            bundle["image/png"] = _encoded(image, "PNG", compress_level=6)
+    size = dict(zip(("width", "height"), sizes["light"], strict=True))
+    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "sizes": sizes}
     if data is not None:
         rows = [list(map(_rounded, row)) for row in data.itertuples(index=False, name=None)]
         meaning["data"] = {"columns": list(map(str, data.columns)), "rows": rows}
@@ -142,28 +145,32 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _png(fig) -> tuple[str, int, int]:
-    """A figure as PNG in base64, and its width and height on the page; closes it.
+def _drawn(fig):
+    """A figure as an image of few colours; closes it. The same figure gives the same image.
 
-    256 colours look the same as all and take a third of the bytes. The background's own is among them, or a faint box
-    would show on the page. The same figure gives the same bytes.
+    The background's own colour is among them, or a faint box would show on the page.
     """
     from matplotlib import pyplot  # slow to import, and only notebooks that draw need them
     from PIL import Image
 
-    drawn, small = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     # Compressing costs more than drawing: not at all in between, and at the end no more than pays.
     fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pil_kwargs={"compress_level": 0})
     pyplot.close(fig)
     with Image.open(drawn) as image:
         image = image.convert("RGB")
-        colours = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
-        palette[background : background + 3] = image.getpixel((0, 0))
-        colours.putpalette(palette)
-        colours.save(small, format="PNG", compress_level=6)
-        width, height = (side * 96 // DOTS_PER_INCH for side in image.size)
-    return base64.b64encode(small.getvalue()).decode("ascii"), width, height
+    colours = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
+    palette[background : background + 3] = image.getpixel((0, 0))
+    colours.putpalette(palette)
+    return colours
+
+
+def _encoded(image, form: str, **settings) -> str:
+    """An image in base64."""
+    file = io.BytesIO()
+    (image if form == "PNG" else image.convert("RGB")).save(file, format=form, **settings)
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _cell(value, digits: int, form: str | None = None) -> str:

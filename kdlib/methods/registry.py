@@ -72,9 +72,8 @@ class Student:
         hidden, last = fit.weights[:-2], [layer[..., : problem.classes] for layer in fit.weights[-2:]]
         weights = [*hidden, *last] if self.inputs is None else None
         costs = fit.updates, self.teacher_updates, self.queries
-        return Trained(
-            log_probabilities, {"student": fit}, *costs, self.target, self.choice, weights, self.activation, self.learns_from
-        )  # fmt: skip
+        more = self.choice, weights, self.activation, self.learns_from
+        return Trained(log_probabilities, {"student": fit}, *costs, self.target, *more)
 
     @property
     def learns_from(self) -> str:

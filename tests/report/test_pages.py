@@ -77,7 +77,7 @@ def test_a_page_loads_nothing_and_runs_no_script_of_a_notebook(displayed):
     assert linked.get("type") == "application/ld+json" and script.text_content() == SCRIPT
     assert json.loads(linked.text_content())["about"] == RECORD["name"]
     assert not tree.xpath("//iframe | //link | //object | //embed | //*[@onerror] | //*[@style] | //base")
-    assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/png;base64,"]
+    assert [src[:22] for src in tree.xpath("//@src")] == ["data:image/webp;base64"]
     assert not re.search(r"url\(|@import", text.split("</style>")[0])
     assert all(re.match(r"#|\.\./|https:|data:text/csv;", link) for link in tree.xpath("//@href"))
     policy = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]

@@ -41,7 +41,7 @@ def test_figures_have_versions_for_dark_and_narrow_pages_and_their_data(report):
         for figure in page(path).xpath("//figure[picture]"):
             sources = figure.xpath("picture/source/@srcset")
             assert len({*sources, *figure.xpath("picture/img/@src")}) == 4
-            assert all(source.startswith("data:image/png;base64,") for source in sources)
+            assert all(source.startswith("data:image/webp;base64,") for source in sources)
             (data,) = figure.xpath("details//a[@class='csv']/@href")
             assert len(pd.read_csv(io.StringIO(unquote(data.partition(",")[2])))) > 0
 

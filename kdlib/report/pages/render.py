@@ -23,7 +23,7 @@ from markupsafe import Markup
 from nbconvert.exporters import TemplateExporter
 from nbconvert.filters.highlight import Highlight2HTML
 
-from kdlib.display import EXPLORER_MIME, OTHERS
+from kdlib.display import EXPLORER_MIME, IMAGES
 from kdlib.report import manifest
 from kdlib.report.pages.markdown import Markdown, PageError, glossary, text_of, typeset
 
@@ -187,21 +187,20 @@ class BlockBuilder:
 
     def figure(self, data, meta) -> dict:
         """A figure's block, from its images by type and its metadata."""
-        others = [
-            {"style": style, "source": _data_url("image/png", data[OTHERS[style]]), "size": size}
-            for style, size in meta.get("sizes", {}).items()
+        images = [
+            {"style": style, "source": _data_url("image/webp", data[IMAGES[style]]), "size": size}
+            for style, size in meta["sizes"].items()
         ]
+        images.sort(key=lambda image: len(image["style"]) * (image["style"] != "light"))
         return {
             "kind": "figure",
             "anchor": meta["anchor"],
             "number": meta["number"],
-            "source": _data_url("image/png", data["image/png"]),
-            "others": sorted(others, key=lambda other: -len(other["style"])),  # a browser takes the first that fits
+            "image": images[0],
+            "others": images[:0:-1],  # a browser takes the first that fits: the most special
             "data": meta.get("data") and self.data(meta["data"]),
             "alt": meta["alt"],
             "caption": self.markdown.inline(meta["caption"]),
-            "width": int(meta.get("width", 0)),
-            "height": int(meta.get("height", 0)),
         }
 
     def data(self, data) -> dict:
