@@ -110,6 +110,9 @@ class _Renderer(HTMLRenderer):
             )
         return self.numbers[anchor]
 
+    def block_code(self, code, info=None):
+        return super().block_code(code, info).replace("<pre", '<pre tabindex="0"', 1)
+
     def table(self, text):
         return f'<div class="scroll" tabindex="0" role="group">\n<table>\n{text}</table>\n</div>\n'
 
