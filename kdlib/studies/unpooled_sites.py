@@ -21,9 +21,9 @@ def table(problem: Problem) -> pd.DataFrame:
 def gates(problem: Problem) -> pd.DataFrame:
     """How good each gate P(k | x) is on the reported split, a row each.
 
-    Columns: `cross-entropy` of the points' domains, where these are known; and where the exact P(k | x) is known, the
-    mean `divergence` of the gate from it (Kullback-Leibler, nats), and the share of points of which both find the same
-    domain most probable, `agreement`.
+    Columns: `gate`; `cross-entropy` of the points' domains, where these are known; and where the exact P(k | x) is
+    known, the mean `divergence` of the gate from it (Kullback-Leibler, nats), and the share of points of which both
+    find the same domain most probable, `agreement`.
     """
     split, exact = problem.splits[problem.reported], None
     found = {
@@ -43,4 +43,4 @@ def gates(problem: Problem) -> pd.DataFrame:
         if exact is not None:
             row["divergence"] = (exact * (np.log(np.maximum(exact, 1e-300)) - log_p)).sum(axis=1).mean()
             row["agreement"] = (log_p.argmax(axis=1) == exact.argmax(axis=1)).mean()
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("gate")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("gate").reset_index()

@@ -22,7 +22,7 @@ SETTINGS = Settings(seeds=2, epochs=1, hidden=(4,))
 def test_gates_are_judged_by_the_exact_one_where_it_is_known(monkeypatch):
     monkeypatch.setattr(problem, "FRESH_POINTS", 3000)
     known = Problem(gaussians.generate(0.5), SETTINGS)
-    table, split = unpooled_sites.gates(known), known.splits["fresh"]
+    table, split = unpooled_sites.gates(known).set_index("gate"), known.splits["fresh"]
     exact = known.distribution.domain_posterior(split.x)
     gate = np.exp(DensityGate(known.once(sites)).log_probabilities(split.x))[0]
     row = table.loc["densities and sizes"]
@@ -36,8 +36,8 @@ def test_gates_are_judged_by_the_exact_one_where_it_is_known(monkeypatch):
 
 @pytest.mark.slow
 def test_without_the_exact_gate_domains_judge_and_without_domains_nothing_does():
-    assert list(unpooled_sites.gates(Problem(small_dataset(), SETTINGS)).columns) == ["cross-entropy"]
-    assert list(unpooled_sites.gates(Problem(small_dataset(REQUIRED), SETTINGS)).columns) == []
+    assert list(unpooled_sites.gates(Problem(small_dataset(), SETTINGS)).columns) == ["gate", "cross-entropy"]
+    assert list(unpooled_sites.gates(Problem(small_dataset(REQUIRED), SETTINGS)).columns) == ["gate"]
 
 
 def frame(**changes):
