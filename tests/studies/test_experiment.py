@@ -101,7 +101,8 @@ def test_tables_are_of_the_methods_that_ran(experiment):
     assert list(experiment.methods.index) == names
     assert experiment.methods.title.tolist() == titles
     assert experiment.methods.updates["ffnn"] == SETTINGS.epochs * 75
-    assert "Bayes" not in experiment.costs().index, "it is not trained"
+    assert "Bayes" not in experiment.definitions().index, "it is not trained"
+    assert experiment.definitions()["learns from"]["KD, routed"].startswith("labels and teachers, α = 0.5, T = 4")
     assert list(experiment.curves()) == ["ffnn", "kd_original", "kd_routed"]
     calibration = experiment.calibration()
     assert list(calibration.columns)[:2] == ["nll", "ece"] and len(calibration) == len(names)

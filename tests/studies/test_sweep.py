@@ -15,6 +15,7 @@ from kdlib.findings import sweep as sweep_findings
 from kdlib.methods.direct import plain_network
 from kdlib.methods.network_teachers import teacher_steps
 from kdlib.methods.problem import Problem
+from kdlib.plots import theme
 from kdlib.settings import Settings
 from kdlib.studies import sweep
 
@@ -229,7 +230,7 @@ def test_figures_draw_what_the_slices_hold(points):
     assert "The first 8 of 10 datasets are drawn." in caption
     for plot in (line, maps):
         assert plot.caption.endswith(".") and plot.alt.endswith(".") and "nan" not in plot.alt
-        assert plot.draw_dark() is not plot.figure
+        assert plot.draw(theme.DARK) is not plot.figure
 
 
 @pytest.mark.slow
