@@ -39,8 +39,8 @@ def test_every_page_has_its_figures(report):
 def test_figures_have_versions_for_dark_and_narrow_pages_and_their_data(report):
     for path in report.rglob("*.html"):
         for figure in page(path).xpath("//figure[picture]"):
-            sources = figure.xpath("picture/source/@srcset")
-            assert len({*sources, *figure.xpath("picture/img/@src")}) == 4
+            sources = figure.xpath("picture//source/@srcset")
+            assert len({*sources, *figure.xpath("picture//img/@src")}) == 4
             assert all(source.startswith("data:image/webp;base64,") for source in sources)
             (data,) = figure.xpath("details//a[@class='csv']/@href")
             assert len(pd.read_csv(io.StringIO(unquote(data.partition(",")[2])))) > 0
