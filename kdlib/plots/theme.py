@@ -203,7 +203,7 @@ def all_titles(titles, methods) -> dict[str, str]:
 
 
 def wrapped(text, inches) -> str:
-    return textwrap.fill(str(text), max(10, int(inches * 72 / 6.4)), break_long_words=True)
+    return textwrap.fill(str(text), max(13, int(inches * 72 / 6.4)), break_long_words=True)
 
 
 def capitalised(text) -> str:
