@@ -267,23 +267,27 @@ def mixture_weights(likelihoods: np.ndarray) -> np.ndarray:
     return weights
 
 
-def is_more_likely(problem: Problem, one: Student, other: Student) -> bool:
-    """Whether the selection split is likelier under one student than under another, beyond a standard error."""
-    select, likelihoods = problem.select, []
+def is_better(problem: Problem, one: Student, other: Student) -> bool:
+    """Whether one student is likelier than another on the selection split, beyond a standard error, and as accurate.
+
+    Likelihood alone would not do: that of a portfolio is limited (`FLOOR`) where classes hardly overlap.
+    """
+    select, likelihoods, accuracies = problem.select, [], []
     for student in (one, other):
         log_p = student.trained(problem, problem.run(student.plan)).log_probabilities(select.x, select.d)
         likelihoods.append(log_p[:, np.arange(len(select)), select.y].mean(axis=0))  # (n,), mean over seeds
+        accuracies.append((log_p.argmax(axis=2) == select.y).mean())
     gain = likelihoods[0] - likelihoods[1]
-    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
+    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)) and accuracies[0] >= accuracies[1])
 
 
 @method("KD, portfolio", section="portfolio", in_summary=True, teacher="portfolio")
 def kd_portfolio(problem: Problem) -> Student:
-    """Taught by the portfolio, the mixture of many kinds of teachers; trained directly where that is likelier."""
+    """Taught by the portfolio, the mixture of many kinds of teachers; trained directly where that is better."""
     teacher, direct = problem.once(Portfolio), problem.once(tuned)
     copies = int(np.clip(QUERIES // len(problem.pool), *COPIES))
     student = distil_on_queries(problem, "kd_portfolio", teacher, copies)
-    chosen, other = (direct, student) if is_more_likely(problem, direct, student) else (student, direct)
+    chosen, other = (direct, student) if is_better(problem, direct, student) else (student, direct)
     updates = teacher.updates + direct.teacher_updates + other.plan.batches.updates
     choice = "" if chosen is student else f"trained directly: {direct.choice}"
     return replace(student, plan=chosen.plan, teacher_updates=updates, choice=choice)

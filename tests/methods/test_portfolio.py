@@ -1,5 +1,7 @@
 """The portfolio: no answer for a point comes from a fit that saw it, and weights and temperatures are the likeliest."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -7,7 +9,7 @@ from scipy.special import softmax
 from sklearn.neighbors import KNeighborsClassifier
 from small_datasets import small_dataset
 
-from kdlib.data import from_arrays
+from kdlib.data import Split, from_arrays
 from kdlib.methods import METHODS, Problem, portfolio
 from kdlib.methods.portfolio import Candidate, Networks, Portfolio, SklearnTeacher
 from kdlib.settings import Settings
@@ -173,7 +175,7 @@ def test_the_table_tells_of_every_candidate(trained):
 
 @pytest.mark.slow
 def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monkeypatch):
-    monkeypatch.setattr(portfolio, "is_more_likely", lambda *_: False)  # two epochs are too few to learn it
+    monkeypatch.setattr(portfolio, "is_better", lambda *_: False)  # two epochs are too few to learn it
     problem, made = trained
     student = METHODS["kd_portfolio"].define(problem)
     p = np.exp(made.log_probabilities(problem.report.x))
@@ -182,6 +184,22 @@ def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monke
     np.testing.assert_allclose(student.plan.targets[0][: len(answers)], answers)
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "wrong", "better"), [(0.9, 0, True), (0.9, 3, False), (0.6, 0, False), (0.5999, 0, False)]
+)
+def test_a_student_is_better_if_it_is_likelier_and_no_less_accurate(likelihood, wrong, better):
+    y = np.arange(40) % 2
+
+    def answering(p, wrong):
+        given = np.where(np.arange(40) < wrong, 1 - p, p)
+        p = np.where(y == 1, given, 1 - given)
+        log_p = np.log(np.stack([1 - p, p], axis=1))[None]
+        return SimpleNamespace(plan=None, trained=lambda *_: SimpleNamespace(log_probabilities=lambda x, d: log_p))
+
+    problem = SimpleNamespace(select=Split(np.zeros((40, 1)), y, None), run=lambda plan: None)
+    assert portfolio.is_better(problem, answering(likelihood, wrong), answering(0.6, 0)) == better
 
 
 @pytest.mark.parametrize("knows", [True, False])
