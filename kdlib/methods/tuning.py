@@ -101,15 +101,10 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
     return int(losses.argmin()), updates
 
 
-def tuned(problem: Problem) -> Student:
-    """Direct training with the choice of the grid that is likeliest on the selection split."""
+@method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
+def ffnn_tuned(problem: Problem) -> Student:
+    """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
     plans = [direct_plan(problem, choice) for choice in GRID]
     number, updates = choose(problem, plans)
     choice = GRID[number].describe(problem.settings.epochs)
     return Student(plans[number], -(-updates // len(problem.seeds)), choice=choice)
-
-
-@method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
-def ffnn_tuned(problem: Problem) -> Student:
-    """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
-    return problem.once(tuned)
