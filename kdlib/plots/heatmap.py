@@ -92,7 +92,7 @@ def draw_cells(ax, table, stars, low, high, digits, size, space="", **colours):
     ax.spines[:].set_visible(False)
     dark, light = sorted([role_colour("ink"), role_colour("paper")], key=sum)
     for r, c in np.argwhere(np.isfinite(table)):
-        words = [decimal(table[r, c], digits)] * (digits is not None) + [STAR] * bool(stars[r, c])
+        words = ([] if digits is None else [decimal(table[r, c], digits)]) + [STAR] * bool(stars[r, c])
         luminance = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))
         ax.text(c, r, space.join(words), ha="center", va="center", size=size, color=dark if luminance > 0.5 else light,
                 weight="bold" if stars[r, c] else "normal")  # fmt: skip

@@ -6,7 +6,7 @@ from bits import same
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from kdlib.data import gaussians
+from kdlib.data import from_arrays, gaussians
 from kdlib.methods import METHODS, Problem, original
 from kdlib.methods.teachers import LazyTeacher, SklearnTeacher
 from kdlib.settings import Settings
@@ -25,7 +25,9 @@ def outcomes(cache) -> dict:
         if not reused:
             trained_epochs.append(event)
 
-    problem = Problem(gaussians.generate(0.5), SMALL, progress, cache=cache)
+    arrays = gaussians.generate(0.5).arrays()
+    arrays["t_train"] = np.random.default_rng(0).dirichlet([1, 1], (3, len(arrays["x_train"])))  # external teachers
+    problem = Problem(from_arrays("taught", arrays), SMALL, progress, cache=cache)
     points = problem.dataset.valid
     found = {}
     for name, method in METHODS.items():
@@ -44,7 +46,7 @@ def runs(tmp_path_factory) -> dict[str, dict]:
     cache = Cache(tmp_path_factory.mktemp("cache"))
     found = {"none": outcomes(Cache(None)), "empty": outcomes(cache)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_epoch", pytest.fail)
+        patch.setattr(loop, "_advance", pytest.fail)
         patch.setattr(SklearnTeacher, "fit", pytest.fail)
         return found | {"full": outcomes(cache)}
 

@@ -132,7 +132,7 @@ def test_public_points_take_the_place_of_drawn_ones():
     problem = Problem(from_arrays("public", given | {"x_more": given["x_valid"][:50]}), SETTINGS)
     student = METHODS["sites_gated"].define(problem)
     assert student.queries == len(student.plan.x) == 50
-    np.testing.assert_allclose(student.plan.x.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(student.plan.x.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(student.plan.x.std(axis=0), 1)
 
 

@@ -90,7 +90,7 @@ def test_only_code_cells_count():
     ]
     files = dependencies.code_files(writes(new_notebook(cells=cells)).encode())
     always = ["kdlib/report/execution/jupyter_kernel.py", "kdlib/report/execution/run_notebook.py"]
-    assert files == ["kdlib/__init__.py", "kdlib/display.py", *always]
+    assert files == ["kdlib/__init__.py", "kdlib/display.py", "kdlib/pins.py", *always]
 
 
 def files_of(notebook: str) -> set[str]:

@@ -238,7 +238,7 @@ def test_the_notebooks_of_a_sweep(swept_report):
     frame = pd.read_csv(swept_report / "results.csv")
     assert set(frame.split) == {"valid", "select"} and set(frame.fraction) == {0.5, 1}
     page = lxml.html.fromstring((swept_report / "index.html").read_text(encoding="utf-8"))
-    assert len(page.xpath("//figure//img")) == 1 and len(page.xpath("//figure//table")) == 2
+    assert len(page.xpath("//figure//img")) == 1 and len(page.xpath("//figure//table")) == 3
     assert all(len(image.get("alt")) > 40 for image in page.xpath("//img"))
     text = page.xpath("//main")[0].text_content()
     assert "2 points on 1 dataset: fraction 0.5, 1." in text and "five <keys>" in text
