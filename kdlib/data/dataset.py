@@ -1,4 +1,4 @@
-"""The data contract: what a dataset is, and everything that is checked before any training.
+"""What a dataset is: reading, checking and writing one.
 
 A dataset is a pickle of one dict of arrays: `x_train` (n, features), `y_train` (n,), `d_train` (n,),
 `x_valid`, `y_valid`, and optionally `d_valid`, `x_test`, `y_test`, `d_test`. Rows are samples; `y` holds
@@ -10,7 +10,6 @@ the original names.
 Out of scope: missing values, text, sample weights, and several labels per sample.
 """
 
-import difflib
 import hashlib
 import os
 import pickle
@@ -20,20 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kdlib.data import files, names, pickle_reader
+from kdlib.data import contract, files, names, pickle_reader
 from kdlib.data.files import DataContractError, UnsafePickleError
-from kdlib.data.pickle_types import shown
 
 __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "loads", "save"]
 
-REQUIRED = ("x_train", "y_train", "d_train", "x_valid", "y_valid")
-OPTIONAL = ("d_valid", "x_test", "y_test", "d_test", "t_train", "t_valid", "t_test", "x_more", "t_more")
-NEEDED = dict.fromkeys(("x_test", "y_test", "d_test"), ("x_test", "y_test")) | {
-    "t_valid": ("t_train",), "t_test": ("x_test", "y_test", "t_train"), "t_more": ("x_more", "t_train"),
-}  # fmt: skip
-"""By optional key, those that must come with it."""
-SUM_TOLERANCE = 1e-3  #: of probabilities that sum to one
-LARGEST = 1e100  #: absolute value of a feature: sums of its squares stay finite
 MAX_VALUES = 2**25  #: features of all points that are worked on at once, or that are made of others
 SELECTION_SHARE = 0.1  #: of train, set aside to select models where there is no test split
 
@@ -197,13 +187,13 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
     Features of any number type become float64; labels and domains may be ints, bools, or floats that are whole
     numbers. Raises `DataContractError`, which says what was expected, what was found, and what to do.
     """
-    _check_keys(arrays)
+    contract.check_keys(arrays)
     with np.errstate(all="ignore"):  # numbers that are not finite are reported below
         train, valid = _split(arrays, "train"), _split(arrays, "valid")
         test = _split(arrays, "test") if "x_test" in arrays else None
-        more = Split(_features("x_more", arrays["x_more"]), None) if "x_more" in arrays else None
-    classes = _contiguous("y_train", train.y, "classes", least=2)
-    domains = _contiguous("d_train", train.d, "domains", least=1)
+        more = Split(contract.features("x_more", arrays["x_more"]), None) if "x_more" in arrays else None
+    classes = contract.contiguous("y_train", train.y, "classes", least=2)
+    domains = contract.contiguous("d_train", train.d, "domains", least=1)
     if (rarest := np.bincount(train.y)).min() < 2:
         raise DataContractError(f"y_train: class {rarest.argmin()} has one sample; expected at least 2 of each class")
     for part, split in (("valid", valid), ("test", test), ("more", more)):
@@ -221,142 +211,14 @@ def from_arrays(name: str, arrays: Mapping, sha256: str = "") -> Dataset:
             "add samples, or the keys x_test and y_test"
         )
     called = names.decode(arrays[names.KEY], train.x.shape[1], classes, domains) if names.KEY in arrays else None
-    train, valid, test, more = _with_answers(arrays, classes, train=train, valid=valid, test=test, more=more)
-    return Dataset(name, train, valid, test, more, sha256, called)
-
-
-def _check_keys(arrays):
-    known = REQUIRED + OPTIONAL
-    similar = {
-        key: difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=0.8) for key in arrays if key not in known
-    }
-    misspelled = {key: found[0] for key, found in similar.items() if found and found[0] not in arrays}
-    missing = [key for key in REQUIRED if key not in arrays]
-    needed = [key for given in NEEDED if given in arrays for key in NEEDED[given]]
-    missing += [key for key in dict.fromkeys(needed) if key not in arrays]
-    hints = "".join(f"; rename {shown(str(key))} to {meant}" for key, meant in list(misspelled.items())[:2])
-    hints += ", and so on" if len(misspelled) > 2 else ""
-    if missing:
-        got = ", ".join(shown(str(key)) for key in list(arrays)[:12]) or "no keys"
-        raise DataContractError(f"missing {', '.join(missing)}; expected {', '.join(REQUIRED)}; got {got}{hints}")
-    if hints:  # a misspelled optional key must not quietly change what is reported
-        raise DataContractError(f"a key looks misspelled{hints}; if it means something else, give it another name")
+    splits = {"train": train, "valid": valid, "test": test, "more": more}
+    sizes = {part: len(split) for part, split in splits.items() if split is not None}
+    splits |= {part: replace(splits[part], t=t) for part, t in contract.answers(arrays, classes, sizes).items()}
+    return Dataset(name, **splits, sha256=sha256, names=called)
 
 
 def _split(arrays, part: str) -> Split:
-    x = _features(f"x_{part}", arrays[f"x_{part}"])
-    y = _labels(f"y_{part}", arrays[f"y_{part}"], len(x))
-    d = _labels(key, arrays[key], len(x)) if (key := f"d_{part}") in arrays else None
+    x = contract.features(f"x_{part}", arrays[f"x_{part}"])
+    y = contract.labels(f"y_{part}", arrays[f"y_{part}"], len(x))
+    d = contract.labels(key, arrays[key], len(x)) if (key := f"d_{part}") in arrays else None
     return Split(x, y, d)
-
-
-def _array(key: str, value) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise DataContractError(f"{key}: expected an array, got lists of unequal lengths") from None
-
-
-def _numbers(key: str, value) -> np.ndarray:
-    x = _array(key, value)
-    if x.dtype.kind not in "fiub":
-        raise DataContractError(f"{key}: expected numbers, got items of type {x.dtype}; convert with .astype(float)")
-    return x
-
-
-def _features(key: str, value) -> np.ndarray:
-    x = _numbers(key, value)
-    if x.ndim != 2:
-        hint = ".reshape(-1, 1) makes one feature" if x.ndim < 2 else ".reshape(len(x), -1) makes rows"
-        raise DataContractError(f"{key}: expected shape (samples, features), got {x.shape}; {hint}")
-    if 0 in x.shape:
-        raise DataContractError(f"{key}: expected at least one sample and one feature, got shape {x.shape}")
-    x = _finite(key, x, "remove or fill those rows")
-    if (largest := max(x.max(), -x.min())) > LARGEST:
-        raise DataContractError(f"{key}: expected numbers up to {LARGEST:g}, got {largest:g}; rescale the features")
-    return x
-
-
-def _finite(key: str, x: np.ndarray, remedy: str) -> np.ndarray:
-    x = np.array(x, dtype=np.float64, order="C")
-    if not (finite := np.isfinite(x)).all():
-        *teacher, row, column = np.argwhere(~finite)[0]
-        where = f"teacher {teacher[0]}, row {row}, class {column}" if teacher else f"row {row}, column {column}"
-        raise DataContractError(
-            f"{key}: expected finite numbers, got {(~finite).sum()} that are not, the first in {where}; {remedy}"
-        )
-    return x
-
-
-def _with_answers(arrays, classes: int, **splits: Split | None) -> list[Split | None]:
-    """The splits with what teachers say of them, which is of one kind in all."""
-    teachers, kinds = None, {}
-    for part, split in splits.items():
-        if (key := f"t_{part}") in arrays:
-            t = _answers(key, arrays[key], teachers, len(split), classes)
-            teachers, kinds[key] = len(t), "probabilities" if are_probabilities(t) else "logits"
-            splits[part] = replace(split, t=t)
-    if len(set(kinds.values())) > 1:
-        found = ", ".join(f"{kind} in {key}" for key, kind in kinds.items())
-        raise DataContractError(f"t_train: expected probabilities in all keys, or logits in all, got {found}")
-    return list(splits.values())
-
-
-def _answers(key: str, value, teachers: int | None, samples: int, classes: int) -> np.ndarray:
-    t = _numbers(key, value)
-    if t.ndim != 3 or t.shape[1:] != (samples, classes) or t.shape[0] != (teachers or max(1, t.shape[0])):
-        hint = "; one teacher's answers become t[None]" if t.ndim == 2 else ""
-        expected = f"({teachers or 'teachers'}, {samples}, {classes}): teachers, rows of x, classes"
-        raise DataContractError(f"{key}: expected shape {expected}, got {t.shape}{hint}")
-    t = _finite(key, t, "remove those teachers or rows; instead of log(0), give -1000")
-    sums = t.sum(axis=2)
-    off = np.abs(sums - 1) > SUM_TOLERANCE
-    if t.min() >= 0 and off.any() and (t.max() <= 1 or np.ptp(sums) <= SUM_TOLERANCE * sums.max()):
-        teacher, row = np.argwhere(off)[0]
-        raise DataContractError(
-            f"{key}: expected probabilities, which sum to one over the classes, as no number is negative; got a sum of "
-            f"{sums[teacher, row]:.4g} for teacher {teacher}, row {row}; divide by the sums, or, if these are logits, "
-            "subtract a constant, such as 100, which changes nothing else"
-        )
-    if t.min() < 0 and not off.any():
-        raise DataContractError(
-            f"{key}: expected probabilities, as all rows sum to one, got {(t < 0).sum()} negative numbers; make them 0"
-        )
-    return t
-
-
-def are_probabilities(t: np.ndarray) -> bool:
-    """Whether the checked answers (teachers, n, classes) are probabilities; if not, they are logits."""
-    return bool(t.min() >= 0 and np.abs(t.sum(axis=2) - 1).max() <= SUM_TOLERANCE)
-
-
-def _labels(key: str, value, samples: int) -> np.ndarray:
-    values = _array(key, value)
-    if values.ndim != 1:
-        one_hot = values.ndim == 2 and values.shape[1] > 1
-        hint = "; turn one-hot rows into labels with .argmax(axis=1)" if one_hot else "; flatten it with .ravel()"
-        raise DataContractError(f"{key}: expected shape ({samples},), got {values.shape}{hint}")
-    if len(values) != samples:
-        raise DataContractError(f"{key}: expected {samples} values, one for each row of x, got {len(values)}")
-    if values.dtype.kind not in "fiub":
-        raise DataContractError(
-            f"{key}: expected whole numbers, got items of type {values.dtype}; number them: "
-            "np.unique(values, return_inverse=True)[1]"
-        )
-    if values.dtype.kind == "f" and not (np.isfinite(values) & (np.round(values) == values)).all():
-        raise DataContractError(f"{key}: expected whole numbers, got fractions, or numbers that are not finite")
-    if values.min() < 0 or values.max() > 2**31 - 1:  # products of class and domain then fit 64 bits
-        raise DataContractError(f"{key}: expected whole numbers from 0, got {values.min()} to {values.max()}")
-    return np.array(values, dtype=np.int64)
-
-
-def _contiguous(key: str, values: np.ndarray, what: str, least: int) -> int:
-    found = np.unique(values)
-    if len(found) < least:
-        raise DataContractError(f"{key}: expected at least {least} {what}, got {len(found)}")
-    if found[-1] != len(found) - 1:
-        raise DataContractError(
-            f"{key}: expected {what} 0..{len(found) - 1}, each with training samples, got {len(found)} from "
-            f"{found[0]} to {found[-1]}; number all splits alike: np.searchsorted(np.unique({key}), values)"
-        )
-    return len(found)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.data import Split
-from kdlib.data.dataset import are_probabilities
+from kdlib.data.contract import are_probabilities
 from kdlib.methods import targets
 from kdlib.methods.kernel_teachers import KernelMachine
 from kdlib.methods.problem import Problem

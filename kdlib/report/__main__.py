@@ -152,7 +152,7 @@ def _describe(path, data) -> str:
     if data.more is not None:
         text += f"; {counted(len(data.more), 'unlabelled sample')}"
     if data.train.t is not None:
-        from kdlib.data.dataset import are_probabilities
+        from kdlib.data.contract import are_probabilities
 
         kind = "probabilities" if are_probabilities(data.train.t) else "logits"
         keys = ", ".join(key for key in data.arrays() if key.startswith("t_"))

@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdlib.data.dataset import (
-    REQUIRED,
-    DataContractError,
-    Dataset,
-    UnsafePickleError,
-    are_probabilities,
-    from_arrays,
-    load,
-    save,
-)
+from kdlib.data.contract import REQUIRED, are_probabilities
+from kdlib.data.dataset import DataContractError, Dataset, UnsafePickleError, from_arrays, load, save
 
 
 def arrays(features=2, classes=2, domains=3, per_group=10, keys=None, seed=0) -> dict[str, np.ndarray]:
@@ -312,7 +304,7 @@ def test_saved_files_are_plain_pickles_with_the_names_of_numpy_1(tmp_path):
 
 
 def test_bytes_of_the_data_are_not_mistaken_for_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("kdlib.data.dataset.LARGEST", np.inf)  # text read as numbers gives huge ones
+    monkeypatch.setattr("kdlib.data.contract.LARGEST", np.inf)  # text read as numbers gives huge ones
     trap = b"cnumpy._core.multiarray\n_reconstruct\n"
     given_arrays = arrays(per_group=20)
     given_arrays["x_train"][:2, :2] = np.frombuffer(trap[:32], "<f8").reshape(2, 2)

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from kdlib.data import from_arrays, gaussians, load, save
-from kdlib.data.dataset import LARGEST, REQUIRED
+from kdlib.data.contract import LARGEST, REQUIRED
 from kdlib.data.distributions import fresh
 from kdlib.data.gaussians import DISTANCES, ThreeGaussians, generate
 

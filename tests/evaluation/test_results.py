@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
 from small_datasets import small_dataset
 
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.evaluation import metrics, results
 
 CLASSES, MEMBERS = 2, 3

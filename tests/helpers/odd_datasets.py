@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 from small_datasets import arrays
 
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 
 
 def write(folder) -> None:

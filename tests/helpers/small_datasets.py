@@ -17,6 +17,6 @@ def arrays(samples=240, features=2, classes=2, domains=2) -> dict[str, np.ndarra
 
 
 def small_dataset(keys=None, **sizes) -> Dataset:
-    """A dataset of `arrays` with these sizes: of some keys only, such as `dataset.REQUIRED`, if any are given."""
+    """A dataset of `arrays` with these sizes: of some keys only, such as `contract.REQUIRED`, if any are given."""
     made = arrays(**sizes)
     return from_arrays("small", {key: made[key] for key in keys or made})

@@ -9,7 +9,7 @@ import pytest
 from small_datasets import arrays, small_dataset
 
 from kdlib.data import from_arrays, gaussians, load, save
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods import METHODS, Problem, external_teachers
 from kdlib.settings import Settings
 from kdlib.studies.experiment import Experiment

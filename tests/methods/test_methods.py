@@ -5,7 +5,7 @@ import pytest
 from small_datasets import small_dataset
 
 from kdlib.data import gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods import METHODS, Problem, Role, kernel_teachers, portfolio, problem, sites, students
 from kdlib.settings import Settings
 from kdlib.training.networks import predict

@@ -8,7 +8,7 @@ import pytest
 from small_datasets import small_dataset
 
 from kdlib.data import gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.evaluation import metrics
 from kdlib.methods import METHODS, Problem, original
 from kdlib.methods.network_teachers import domain_teachers

@@ -6,7 +6,7 @@ from small_datasets import small_dataset
 
 from kdlib.data import dataset as dataset_module
 from kdlib.data import gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods import METHODS, Problem
 from kdlib.methods import problem as problem_module
 from kdlib.methods.direct import plain_network, plain_plan

@@ -8,7 +8,7 @@ import pytest
 from small_datasets import small_dataset
 
 from kdlib.data import gaussians, load
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.evaluation import results
 from kdlib.methods import METHODS, problem
 from kdlib.settings import Settings, SettingsError

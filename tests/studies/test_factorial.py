@@ -10,7 +10,7 @@ import tensorflow as tf
 from small_datasets import small_dataset
 
 from kdlib.data import gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods import Problem, original
 from kdlib.methods.original import Deviation, Variant
 from kdlib.methods.targets import soften

@@ -6,7 +6,7 @@ import pytest
 from small_datasets import arrays, small_dataset
 
 from kdlib.data import from_arrays
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods import Problem, kernel_teachers
 from kdlib.settings import Settings
 from kdlib.studies import label_budget

@@ -7,7 +7,7 @@ import tensorflow as tf
 from small_datasets import small_dataset
 
 from kdlib.data import from_arrays, gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.methods.direct import plain_network
 from kdlib.methods.targets import soften
 from kdlib.settings import Settings

@@ -242,4 +242,9 @@ def test_the_notebooks_of_a_sweep(swept_report):
     assert all(len(image.get("alt")) > 40 for image in page.xpath("//img"))
     text = page.xpath("//main")[0].text_content()
     assert "2 points on 1 dataset: fraction 0.5, 1." in text and "five <keys>" in text
-    assert "There are none." in text and "Error" not in text and "nan" not in text and not page.xpath("//main//pre[@class]")
+    assert (
+        "There are none." in text
+        and "Error" not in text
+        and "nan" not in text
+        and not page.xpath("//main//pre[@class]")
+    )

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from small_datasets import small_dataset
 
 from kdlib.data import gaussians
-from kdlib.data.dataset import REQUIRED
+from kdlib.data.contract import REQUIRED
 from kdlib.findings import studies as study_findings
 from kdlib.methods import Problem, problem
 from kdlib.methods.sites import DensityGate, sites
