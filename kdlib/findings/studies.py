@@ -8,7 +8,7 @@ run, sentences are empty and tables have no rows. What a study says of one datas
 import pandas as pd
 
 from kdlib.evaluation.comparison import BETTER
-from kdlib.evaluation.formatting import NO_BREAK, counted, difference, percent, signed, value_range
+from kdlib.evaluation.formatting import NO_BREAK, counted, decimal, difference, percent, points, signed, value_range
 from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
@@ -63,8 +63,8 @@ def explanations(runs: Reports) -> str:
 def common_setting(runs: Reports) -> pd.DataFrame:
     """The one setting of T, alpha and epochs that comes nearest to all published accuracies: a row per dataset.
 
-    Nearest is the smallest of the largest distances. Columns: published, reproduced, sd, distance, and the setting:
-    temperature, alpha, epochs.
+    Nearest is the smallest of the largest distances. Columns, in percent: published, reproduced, sd, distance; and the
+    setting: temperature, alpha, epochs.
     """
     tables = _found(runs, "factorial", "map.csv")
     known = {name: table for name, table in tables.items() if table["published"].notna().all()}
@@ -74,7 +74,9 @@ def common_setting(runs: Reports) -> pd.DataFrame:
     every = pd.concat([table.assign(dataset=name) for name, table in known.items()])
     nearest = every.groupby(keys)["distance"].max().idxmin()
     rows = every.set_index(keys).sort_index().loc[[nearest]].reset_index().set_index("dataset")
-    return rows.rename(columns={"mean": "reproduced"})[["published", "reproduced", "sd", "distance", *keys]]
+    rows = rows.rename(columns={"mean": "reproduced"})
+    numbers = ["published", "reproduced", "sd", "distance"]
+    return pd.concat([100 * rows[numbers], rows[keys]], axis=1)
 
 
 def reproduction(runs: Reports) -> str:
@@ -85,31 +87,31 @@ def reproduction(runs: Reports) -> str:
     from kdlib.studies.factorial_findings import MAX_DISTANCE
 
     first, farthest = table.iloc[0], table["distance"].idxmax()
-    verdict = "**reproduces**" if table["distance"].max() <= MAX_DISTANCE else "**does not reproduce**"
+    verdict = "**reproduces**" if table["distance"].max() <= 100 * MAX_DISTANCE else "**does not reproduce**"
     return (
         f"The original's settings are not known. Of all that were tried, T = {first.temperature:g}, "
         f"α = {first.alpha:g} and {first.epochs:g} epochs come nearest to its accuracies on all datasets at once. This "
-        f"setting {verdict} them all within {MAX_DISTANCE:g}: the farthest is {farthest}, "
-        f"{table['distance'].max():.4f} away."
+        f"setting {verdict} them all within {100 * MAX_DISTANCE:g} points: the farthest is {farthest}, "
+        f"{decimal(table['distance'].max(), 1)} points away."
     )
 
 
 def controls_table(runs: Reports) -> pd.DataFrame:
-    """Each student less its controls, and whether what each control isolates is supported: a column per dataset."""
+    """Each student minus its controls, and whether what each control isolates is supported: a column per dataset."""
     columns = {}
     for name, frame in _found(runs, "controls").items():
         methods = runs.study(name, "controls", "methods.csv").set_index("method")
         title = methods["title"]
-        columns[name] = {
-            f"{row['isolates']} ({title[row['student']]} less {title[control]})": f"{signed(row['difference'])} "
-            + ("supported" if row["verdict"] == BETTER else f"not{NO_BREAK}supported")
-            for control, row in dataset_findings.contrasts(frame.astype({"domain": str}), methods).iterrows()
-        }
+        columns[name] = {}
+        for control, row in dataset_findings.contrasts(frame.astype({"domain": str}), methods).iterrows():
+            verdict = "supported" if row["verdict"] == BETTER else f"not{NO_BREAK}supported"
+            reason = f"{row['isolates']} ({title[row['student']]} minus {title[control]})"
+            columns[name][reason] = f"{signed(100 * row['difference'], 2)} {verdict}"
     return pd.DataFrame(columns).rename_axis("reason")
 
 
 def resampling_table(runs: Reports) -> pd.DataFrame:
-    """Differences to the baseline over fresh draws of the training data, a row per dataset and method."""
+    """Differences to the baseline, in points, over fresh draws of the training data: a row per dataset and method."""
     tables = _found(runs, "resampled_data")
     if not tables:
         return pd.DataFrame()
@@ -119,7 +121,9 @@ def resampling_table(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         table = resampled_data.compare(frame.astype({"domain": str}))
         numbers = resampled_data.numbers(table)
-        intervals = [f"[{signed(row.low)},{NO_BREAK}{signed(row.high)}]" for row in table.itertuples()]
+        numbers["difference"] *= 100
+        ends = [[signed(100 * end, 2) for end in (row.low, row.high)] for row in table.itertuples()]
+        intervals = [f"[{low},{NO_BREAK}{high}]" for low, high in ends]
         numbers.insert(numbers.columns.get_loc("difference") + 1, "interval", intervals)
         rows.append(numbers[numbers["over"] == "fresh draws"].drop(columns=["over", "sd"]).assign(dataset=name))
     return pd.concat(rows).reset_index().set_index(["dataset", "method"])
@@ -134,8 +138,8 @@ def search_table(runs: Reports) -> pd.DataFrame:
 
     columns = {}
     for name, frame in tables.items():
-        rows = {f"{title}: chosen less default": row for title, row in search.gains(frame).iterrows()}
-        rows |= {f"{title} less direct training, both chosen": row for title, row in search.students(frame).iterrows()}
+        rows = {f"{title}: chosen minus default": row for title, row in search.gains(frame).iterrows()}
+        rows |= {f"{title} minus direct training, both chosen": row for title, row in search.students(frame).iterrows()}
         columns[name] = {
             label: difference(*(100 * row[["mean", "low", "high"]]), digits=2) for label, row in rows.items()
         }
@@ -143,7 +147,7 @@ def search_table(runs: Reports) -> pd.DataFrame:
 
 
 def label_budget_table(runs: Reports) -> pd.DataFrame:
-    """Where the student is ahead of direct training, of all shares of labels and widths: a row per dataset."""
+    """Where the student is ahead of direct training, in points, by share of labels and width: a row per dataset."""
     tables = _found(runs, "label_budget")
     if not tables:
         return pd.DataFrame()
@@ -157,16 +161,16 @@ def label_budget_table(runs: Reports) -> pd.DataFrame:
         rows[name] = {
             "clearly ahead": f"{(clear > 0).sum()} of {len(differences)}",
             "clearly behind": f"{(clear < 0).sum()} of {len(differences)}",
-            f"gain with {percent(shares.index[0])} of the labels": signed(shares.iloc[0]),
-            "with all labels": signed(shares.iloc[-1]),
-            f"at width {widths.index[0]}": signed(widths.iloc[0]),
-            f"at width {widths.index[-1]}": signed(widths.iloc[-1]),
+            f"gain with {percent(shares.index[0])} of the labels": signed(100 * shares.iloc[0], 2),
+            "with all labels": signed(100 * shares.iloc[-1], 2),
+            f"at width {widths.index[0]}": signed(100 * widths.iloc[0], 2),
+            f"at width {widths.index[-1]}": signed(100 * widths.iloc[-1], 2),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 
 
 def sequential_table(runs: Reports) -> pd.DataFrame:
-    """Accuracy at the end of one pass over the domains, mean of all orders and seeds: a row per dataset."""
+    """Accuracy in percent at the end of one pass over the domains, mean of orders and seeds: a row per dataset."""
     tables = _found(runs, "sequential_domains")
     if not tables:
         return pd.DataFrame()
@@ -179,7 +183,7 @@ def sequential_table(runs: Reports) -> pd.DataFrame:
         direct, _ = summary.accuracies(runs)[name][dataset_findings.baseline(runs.methods(name))]
         titles = sequential_domains.TITLES
         rows[name] = {mixed: direct} | {title: means[method] for method, title in titles.items() if method in means}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+    return 100 * pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
 
 
 def unpooled(results: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
@@ -198,13 +202,15 @@ def unpooled_sentence(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     gains, title = unpooled(results, methods), methods["title"]
     if "sites_gated" not in gains.index:
         return ""
-    said = {name: difference(*gains.loc[name, ["difference", "low", "high"]]) for name in gains.index}
+    said = {name: points(*gains.loc[name, ["difference", "low", "high"]]) for name in gains.index}
     compared = f"*{title[dataset_findings.baseline(methods)]}*: {said['sites_gated']}, against {said[POOLED]} of "
-    compared += f"*{title[POOLED]}*, and {said['sites_mean']} of *{title['sites_mean']}*."
+    compared += f"*{title[POOLED]}* and {said['sites_mean']} of *{title['sites_mean']}*."
     if gains["kept"].notna().all():
-        return f"**What pools nothing keeps {percent(gains.loc['sites_gated', 'kept'])} of the gain** over {compared}"
+        kept = percent(gains.loc["sites_gated", "kept"])
+        return f"**The student of sites that pool nothing keeps {kept} of the gain.** Compared with {compared}"
     return (
-        f"The pooled student is not shown to be better than direct training: there is no gain to keep. Over {compared}"
+        "The pooled student is not shown to be better than direct training, so there is no gain to keep. Compared with "
+        f"{compared}"
     )
 
 

@@ -93,9 +93,9 @@ def test_one_setting_is_near_all_published_accuracies_at_once(folder):
     runs = Reports(folder)
     table = study_findings.common_setting(runs)
     assert table.temperature.eq(3).all()
-    assert table.reproduced.to_dict() == {NAMES[0]: 0.83, NAMES[1]: 0.815}
+    assert table.reproduced.to_dict() == pytest.approx({NAMES[0]: 83, NAMES[1]: 81.5})
     text = study_findings.reproduction(runs)
-    assert "**reproduces**" in text and "data_d1.0, 0.0150 away" in text
+    assert "**reproduces**" in text and "data_d1.0, 1.5 points away" in text
     put(folder, NAMES[1], "factorial", factorial=factorial_results(0), map=sweep(0.80, t1=0.90, t2=0.80, t3=0.86))
     assert "**does not reproduce**" in study_findings.reproduction(Reports(folder))
 
@@ -106,8 +106,8 @@ def test_a_control_that_does_as_well_leaves_its_reason_unsupported(folder):
         frame = tidy(dict(zip(names, (0.98, 0.995, routed, 1.0), strict=True)), name)
         put(folder, name, "controls", results=frame, methods=methods(*names).reset_index())
     (row,) = study_findings.controls_table(Reports(folder)).itertuples()
-    assert row.Index == "all teachers matter (KD, gated less KD, routed)"
-    assert row[1] == "+0.0150 supported"
+    assert row.Index == "all teachers matter (KD, gated minus KD, routed)"
+    assert row[1] == "+1.50 supported"
     assert row[2].endswith("not\N{NO-BREAK SPACE}supported")
 
 
@@ -123,7 +123,7 @@ def test_draws_are_judged_over_draws(folder):
     table = study_findings.resampling_table(Reports(folder))
     title = "KD, kernel teachers"
     assert table.loc[(NAMES[0], title), "verdict"] == "better"
-    assert table.loc[(NAMES[0], title), "difference"] == pytest.approx(0.01)
+    assert table.loc[(NAMES[0], title), "difference"] == pytest.approx(1)
     assert table.loc[(NAMES[0], title), "gap closed"] == pytest.approx(0.5)
     assert table.loc[(NAMES[1], title), "verdict"] == "worse"
     put(folder, NAMES[1], "resampled_data", draws=frame(0.97).head(0))  # its distribution is not known
@@ -144,8 +144,8 @@ def test_the_search_has_a_table(folder):
     frame = pd.DataFrame(rows, columns=["method", "settings", "seed", "accuracy"])
     put(folder, NAMES[0], "hyperparameter_search", search_reported=frame)
     table = study_findings.search_table(Reports(folder))[NAMES[0]]
-    assert table["FFNN: chosen less default"].startswith("+0.50")
-    assert table["KD, kernel teachers less direct training, both chosen"].startswith("+0.50")
+    assert table["FFNN: chosen minus default"].startswith("+0.50")
+    assert table["KD, kernel teachers minus direct training, both chosen"].startswith("+0.50")
 
 
 def test_shares_of_labels_have_a_table(folder):
@@ -156,7 +156,7 @@ def test_shares_of_labels_have_a_table(folder):
     put(folder, NAMES[0], "label_budget", label_budget=frame)
     row = study_findings.label_budget_table(Reports(folder)).loc[NAMES[0]]
     assert row["clearly ahead"] == "2 of 4" and row["clearly behind"] == "2 of 4"
-    assert row["gain with 2% of the labels"] == "+0.0445"
+    assert row["gain with 2% of the labels"] == "+4.45"
 
 
 def test_passes_over_the_domains_have_a_table(folder):
@@ -165,9 +165,9 @@ def test_passes_over_the_domains_have_a_table(folder):
     frame = pd.DataFrame(rows, columns=["method", "order", "seed", "phase", "domain", "value"])
     put(folder, NAMES[0], "sequential_domains", sequential_domains=frame)
     row = study_findings.sequential_table(Reports(folder)).loc[NAMES[0]]
-    assert row[sequential_domains.TITLES["plain"]] == pytest.approx(0.6)
-    assert row[sequential_domains.TITLES["lwf"]] == pytest.approx(0.7)
-    assert row["All domains mixed (FFNN)"] == pytest.approx(0.98)
+    assert row[sequential_domains.TITLES["plain"]] == pytest.approx(60)
+    assert row[sequential_domains.TITLES["lwf"]] == pytest.approx(70)
+    assert row["All domains mixed (FFNN)"] == pytest.approx(98)
 
 
 def test_the_share_of_the_pooled_gain_over_datasets(folder):

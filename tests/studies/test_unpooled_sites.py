@@ -50,7 +50,7 @@ def said(results):
 
 def test_the_share_of_the_gain_that_is_kept():
     assert "keeps 70% of the gain" in said(frame())  # 0.007 of 0.01
-    assert "*FFNN*: +0.0070" in said(frame()) and "against +0.0100" in said(frame()) and "−0.0300" in said(frame())
+    assert "*FFNN*: +0.70 [" in said(frame()) and "against +1.00 [" in said(frame()) and "−3.00 [" in said(frame())
     assert "keeps −50" in said(frame(sites_gated=0.975))
     for pooled in (0.98, 0.97):
         assert "no gain to keep" in said(frame(kd_kernel_teachers=pooled))
