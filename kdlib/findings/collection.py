@@ -132,7 +132,7 @@ def controls(runs: Reports) -> str:
             over = means(pd.concat({control: rows}, names=["method"])).loc[control]
             lines.append(
                 f"- **{'supported' if over['verdict'] == BETTER else 'not supported'}**: "
-                f"{registered.loc[control, 'isolates']}. *{title[student]}* less *{title[control]}*: {_mean(over)}; "
+                f"{registered.loc[control, 'isolates']}. *{title[student]}* minus *{title[control]}*: {_mean(over)}; "
                 f"{_counts(rows, named=True)}."
             )
     return "\n".join(lines)
@@ -150,7 +150,8 @@ def credit(runs: Reports) -> str:
             lines.append(
                 f"- *{title[teacher]}*: {_interval(own)}; its student, *{title[student]}*: {_interval(its)}{keeps}."
             )
-    start = f"Undistilled teachers and their students, less *{summary.baseline(runs)}*: mean accuracy over datasets.\n"
+    direct = summary.baseline(runs)
+    start = f"Undistilled teachers and their students, compared with *{direct}*: mean accuracy over datasets.\n"
     return "\n".join([start, *lines]) if lines else ""
 
 
@@ -175,7 +176,7 @@ def advice(runs: Reports) -> pd.DataFrame:
 
 def advice_gain(runs: Reports) -> str:
     """What the advised methods gain over direct training, on average over datasets; 0 where it is what is advised."""
-    lines = [f"The advised methods, less *{summary.baseline(runs)}*:\n"]
+    lines = [f"The advised methods, compared with *{summary.baseline(runs)}*:\n"]
     for metric, noun in METRICS.items():
         rows = gains(runs, metric).reorder_levels(["dataset", "method"])
         rows = rows.reindex(list(choices(runs).items())).fillna({"difference": 0.0, "verdict": NEITHER})

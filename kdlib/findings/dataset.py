@@ -10,16 +10,9 @@ import pandas as pd
 
 from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, WORSE
-from kdlib.evaluation.formatting import counted, decimal, difference, percent, points, signed
+from kdlib.evaluation.formatting import counted, decimal, difference, percent, points
 from kdlib.evaluation.results import BAYES, reported, select
 
-AS_PUBLISHED = "as in the original"  #: the label of the replica in an ablation
-EXPLANATIONS = {
-    "domains mixed": "The fixed order of the domains",
-    "best epoch selected": "No model selection on held-out data",
-    "both": "Both together",
-}  #: the original's own, by the label of their fix
-MIN_SHARE, MIN_PART = 0.5, 0.1  #: of the total gain: of an explanation that is supported, supported in part
 LOWER_IS_BETTER = "nll", "ece"
 IN_POINTS = ["difference", "low", "high"]
 
@@ -128,7 +121,7 @@ def controls(results: pd.DataFrame, methods: pd.DataFrame) -> str:
     title = methods["title"]
     return "\n".join(
         f"- **{'supported' if row['verdict'] == BETTER else 'not supported'}**: {row['isolates']}. "
-        f"*{title[row['student']]}* less *{title[control]}*: {points(*row[IN_POINTS], digits(results))}."
+        f"*{title[row['student']]}* minus *{title[control]}*: {points(*row[IN_POINTS], digits(results))}."
         for control, row in contrasts(results, methods).iterrows()
     )
 
@@ -154,9 +147,8 @@ def credit(results: pd.DataFrame, methods: pd.DataFrame) -> str:
                 keeps = f": it keeps {percent(gains[student] / gains[teacher])} of the gain"
             own, its = (points(*table.loc[each, IN_POINTS], digits(results)) for each in (teacher, student))
             lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
-    if not lines:
-        return ""
-    return f"Undistilled teachers and their students, less *{title[baseline(methods)]}*:\n\n" + "\n".join(lines)
+    start = f"Undistilled teachers and their students, compared with *{title[baseline(methods)]}*:\n"
+    return "\n".join([start, *lines]) if lines else ""
 
 
 def selection_losses(results: pd.DataFrame, methods: pd.DataFrame) -> pd.Series:
@@ -193,62 +185,6 @@ def sampling_error(accuracy: float, count: int) -> str:
         f"to {percent(high, 1)} (Wilson), whatever the number of seeds. Methods are scored on the same points, so a "
         "difference between two of them can be much more precise."
     )
-
-
-def explanations(ablation: pd.DataFrame) -> str:
-    """Whether the original's explanations hold: does fixing one alone recover the loss? ablation: as in `ablation.csv`.
-
-    Supported: its gain has an interval above zero and is at least half of what fixing every deviation gains; in part:
-    at least a tenth of it. With several datasets, each seed's mean over them is judged.
-    """
-    steps = ablation[ablation["kind"] == "step"]
-    mean = steps.groupby("label", sort=False)["accuracy"].mean()
-    total = mean.iloc[-1] - mean.iloc[0]
-    tried = ablation[ablation["kind"] == "explanation"]
-    tried = tried.groupby(["seed", "label"], sort=False)["accuracy"].mean().unstack("label")
-    lines = [
-        f"Fixing every deviation changes the accuracy of the original's student by {signed(100 * total, 1)} points, "
-        f"over {counted(steps['seed'].nunique(), 'seed')}{_mean_of_datasets(ablation)}. The original's explanations, "
-        f"each fixed alone, over {counted(len(tried), 'seed')}:\n"
-    ]
-    for label, explanation in EXPLANATIONS.items():
-        gain = tried[label] - tried[AS_PUBLISHED]
-        low, high = statistics.interval(gain)
-        verdict = "not supported"
-        if low > 0 and gain.mean() >= MIN_PART * total:
-            verdict = "supported" if gain.mean() >= MIN_SHARE * total else "supported in part"
-        share = f", {percent(gain.mean() / total)} of the total" if total > 0 else ""
-        lines.append(
-            f"- *{explanation}*: **{verdict}**, {points(gain.mean(), low, high, 1)}{share}, "
-            f"from {percent(tried[AS_PUBLISHED].mean(), 1)} to {percent(tried[label].mean(), 1)}."
-        )
-    return "\n".join(lines)
-
-
-def ablation_steps(ablation: pd.DataFrame) -> pd.DataFrame:
-    """Each step for the figure: label, mean, low, high (95%), seeds, and dataset if there is one."""
-    keys = ["dataset", "label"] if "dataset" in ablation else ["label"]
-    rows = ablation[ablation["kind"] == "step"].groupby(keys, sort=False)["accuracy"]
-    low, high = (lambda values, end=end: statistics.interval(values)[end] for end in (0, 1))
-    return rows.agg(mean="mean", low=low, high=high, seeds="size").reset_index()
-
-
-def largest_step(ablation: pd.DataFrame) -> str:
-    """Which step of the ablation gains most, in a sentence."""
-    mean = ablation[ablation["kind"] == "step"].groupby("label", sort=False)["accuracy"].mean()
-    gains, total = mean.diff().iloc[1:], mean.iloc[-1] - mean.iloc[0]
-    largest = gains.idxmax()
-    share = f", {percent(gains[largest] / total)} of the total" if total > 0 else ""
-    return (
-        f"Fixing every deviation takes the original's student from {percent(mean.iloc[0], 1)} to "
-        f"{percent(mean.iloc[-1], 1)}. The largest step of [the ablation](#figure-ablation) is *{largest}*: "
-        f"{signed(100 * gains[largest], 1)} points{share}{_mean_of_datasets(ablation)}."
-    )
-
-
-def _mean_of_datasets(ablation) -> str:
-    datasets = ablation["dataset"].nunique() if "dataset" in ablation else 1
-    return f" (mean of {datasets} datasets)" if datasets > 1 else ""
 
 
 def describe(row, digits: int = 0) -> str:

@@ -1,8 +1,8 @@
 """What the results of all datasets say: the summary's answer, sentences and tables.
 
 As in `dataset`, which does the same for one dataset, a sentence says what the numbers show, in whichever direction they
-point. Out of scope: figures (`plots`), the explorer, the slow studies (`studies`), and means over many
-datasets (`collection`).
+point. Out of scope: figures (`plots`), the explorer, the slow studies (`studies`), what only the original's datasets
+have (`original`), and means over many datasets (`collection`).
 """
 
 from functools import cache, partial
@@ -16,15 +16,13 @@ from kdlib.evaluation.formatting import (
     counted_range,
     difference,
     percent,
-    plus_minus,
     signed,
     value_range,
     whole,
 )
 from kdlib.evaluation.results import BAYES, MAX_DATASETS, Reports, means, reported
 from kdlib.findings import dataset as dataset_findings
-
-MAX_DISTANCE = 0.02  #: from a published accuracy, of one that is reproduced
+from kdlib.findings import original
 
 
 def methods(runs: Reports) -> pd.DataFrame:
@@ -138,7 +136,7 @@ def controls(runs: Reports) -> str:
         supported, first = int((rows["verdict"] == BETTER).sum()), rows.iloc[0]
         verdict = f"supported{_on(supported, len(rows))}" if supported else "not supported"
         lines.append(
-            f"- **{verdict}**: {first['isolates']}. *{title[first['student']]}* less *{title[control]}*: "
+            f"- **{verdict}**: {first['isolates']}. *{title[first['student']]}* minus *{title[control]}*: "
             f"{_range_of_points(rows.to_dict('records'))}."
         )
     return "\n".join(lines)
@@ -160,7 +158,11 @@ def credit(runs: Reports) -> str:
         where = " where the teacher is better" if len(kept) < len(pairs) else ""
         keeps = f": it keeps {value_range(kept, percent)} of the gain{where}" if kept else ""
         lines.append(f"- *{title[teacher]}*: {own}; its student, *{title[student]}*: {its}{keeps}.")
-    return "\n".join([f"Undistilled teachers and their students, less *{baseline(runs)}*:\n", *lines]) if lines else ""
+    return (
+        "\n".join([f"Undistilled teachers and their students, compared with *{baseline(runs)}*:\n", *lines])
+        if lines
+        else ""
+    )
 
 
 def advice(runs: Reports) -> pd.DataFrame:
@@ -228,7 +230,7 @@ def left_out(runs: Reports) -> str:
 
 
 def results_table(runs: Reports) -> pd.DataFrame:
-    """A row per dataset: mean accuracy of each method by title, the `reproduction`, and why a run failed if one did."""
+    """A row per dataset: mean accuracy of each method by title, the original's and ours, and why a run failed."""
     failed = {
         name: f"{manifest['status']}: {manifest['reason']}"
         for name, manifest in runs.manifests.items()
@@ -237,56 +239,8 @@ def results_table(runs: Reports) -> pd.DataFrame:
     table = pd.DataFrame(index=pd.Index(list(runs.manifests), name="dataset"))
     if runs.good:
         means = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
-        table = table.join([pd.DataFrame(means).rename(index=runs.titles).T, reproduction(runs)])
+        table = table.join([pd.DataFrame(means).rename(index=runs.titles).T, original.reproduction(runs)])
     return table.assign(run=pd.Series(failed)) if failed else table
-
-
-def reproduction(runs: Reports) -> pd.DataFrame:
-    """The original's accuracies and ours in percent, on the validation points: mean and sd of FFNN and KD.
-
-    A row for each of the original's datasets; none of any other.
-    """
-    rows = {}
-    for name in originals(runs):
-        published, ours, rows[name] = runs.facts(name)["published"], means(runs.of(name), split="valid"), {}
-        for title, method in _replicas(runs.methods(name)).items():
-            rows[name] |= {
-                f"{title}, original": plus_minus(*(100 * number for number in published[title]), 1),
-                f"{title}, ours": plus_minus(*(100 * number for number in ours[method]), 1),
-                f"{title}, difference": signed(100 * (ours[method][0] - published[title][0]), 1),
-            }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-
-
-def replica_limits(runs: Reports) -> str:
-    """How far the original's student, rebuilt, is from the published accuracies."""
-    distances = []
-    for name in originals(runs):
-        replica = _replicas(runs.methods(name)).get("KD")
-        published, _ = runs.facts(name)["published"]["KD"]
-        if replica:
-            distances.append(means(runs.of(name), split="valid")[replica][0] - published)
-    if not distances:
-        return ""
-    far = max(map(abs, distances)) > MAX_DISTANCE
-    distance = value_range([100 * each for each in distances], partial(signed, digits=1))
-    return (
-        f"The rebuilt student differs from the published one by {distance} points"
-        f"{': it does not reproduce the published accuracies at every distance of the domains' * far}. Its "
-        "number of epochs, a twelfth of the other methods', is a guess. What follows holds for the rebuilt student, "
-        "and for the original's only as far as the two are alike."
-    )
-
-
-def _replicas(registered: pd.DataFrame) -> dict[str, str]:
-    """The methods that rebuild the original's, by its names for them."""
-    replicas = {"FFNN": registered["role"] == "baseline", "KD": registered["section"] == "the original"}
-    return {title: registered.index[which][0] for title, which in replicas.items() if which.any()}
-
-
-def originals(runs: Reports) -> list[str]:
-    """The datasets that are the original's."""
-    return [name for name in runs.good if runs.facts(name)["published"]]
 
 
 def accuracy_table(runs: Reports) -> pd.DataFrame:
@@ -347,11 +301,6 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 def ceilings(runs: Reports) -> dict[str, float]:
     """The accuracy that no method can exceed, of each dataset where it is known."""
     return {name: scores[BAYES][0] for name, scores in accuracies(runs).items() if BAYES in scores}
-
-
-def ablations(runs: Reports) -> pd.DataFrame:
-    """`ablation.csv` of each of the original's datasets, with a column `dataset`."""
-    return pd.concat([runs.ablation(name).assign(dataset=name) for name in originals(runs)], ignore_index=True)
 
 
 def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:

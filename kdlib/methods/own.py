@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from kdlib.methods.registry import METHODS, Method, Trained
-from kdlib.training import cache
+from kdlib.training import keys
 
 VARIABLE = "KDLIB_METHODS"
 MODULE = "kdlib.methods.own_file"
@@ -65,7 +65,7 @@ def load(path: Path) -> None:
     """Runs a file, and enters its methods in the registry."""
     others = dict(METHODS)
     with located(path, 1):
-        cache.SOURCES[path.resolve()] = hashlib.sha256(path.read_bytes()).hexdigest()
+        keys.SOURCES[path.resolve()] = hashlib.sha256(path.read_bytes()).hexdigest()
         spec = importlib.util.spec_from_file_location(MODULE, path)
         sys.modules[MODULE] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

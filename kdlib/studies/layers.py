@@ -17,8 +17,8 @@ from scipy.special import logsumexp, ndtr
 
 from kdlib.data import gaussians, synthetic
 from kdlib.evaluation import results
+from kdlib.methods.candidates import BoostedTrees
 from kdlib.methods.kernel_teachers import KernelMachine
-from kdlib.methods.portfolio import BoostedTrees
 from kdlib.methods.targets import soften
 from kdlib.settings import Settings
 from kdlib.studies.experiment import Experiment

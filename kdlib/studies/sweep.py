@@ -181,7 +181,7 @@ class Points:
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]
                 points = 100 * found[["mean", "low", "high"]].astype(float)
-                row[f"less {self.titles[self.baseline]}"] = difference(*points, digits=2)
+                row[f"minus {self.titles[self.baseline]}"] = difference(*points, digits=2)
                 row["verdict"] = found["verdict"]
             rows.append(row)
         return pd.DataFrame(rows).fillna("–").set_index("dataset")

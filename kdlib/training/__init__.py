@@ -1,3 +1,3 @@
 """Training: populations of networks as one array, their batches and losses, and the one training loop."""
 
-from kdlib.training import cache  # noqa: F401, before all else: it notes which sources are imported
+from kdlib.training import keys  # noqa: F401, before all else: it notes which sources are imported

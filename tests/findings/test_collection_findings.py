@@ -106,7 +106,7 @@ def test_what_lost_is_named_the_largest_first(tmp_path):
 def test_single_domain_teachers_matter_on_the_datasets_where_their_student_is_better(tmp_path):
     runs = planted(tmp_path, ["moons", "crabs*"], method="kd_kernel_teachers")
     (line,) = [line for line in collection.controls(runs).split("\n") if "domains matter" in line]
-    assert line.startswith("- **not supported**: domains matter. *KD, kernel teachers* less *KD, pooled ")
+    assert line.startswith("- **not supported**: domains matter. *KD, kernel teachers* minus *KD, pooled ")
     assert line.endswith("; better on 2 of 8 datasets (crabs\\*, moons).")  # though not on average
     runs = planted(tmp_path / "all", ["a", "b", "c", "d"], method="kd_kernel_teachers", alike=0)
     (line,) = [line for line in collection.controls(runs).split("\n") if "domains matter" in line]
@@ -134,7 +134,7 @@ def test_the_advised_method_has_the_lowest_cross_entropy_over_cuts(tmp_path):
     assert table.loc["moons", "accuracy, points"].startswith("+1.00 [")
     assert table.loc["moons", "cross-entropy"].endswith(" better")
     first, _, accuracy, _ = collection.advice_gain(runs).split("\n")
-    assert first == "The advised methods, less *FFNN*:"
+    assert first == "The advised methods, compared with *FFNN*:"
     assert accuracy.startswith("- accuracy: +0.67 [")
     assert accuracy.endswith(" points on average; better on 2 of 3 datasets.")
 

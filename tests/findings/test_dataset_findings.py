@@ -10,16 +10,6 @@ from kdlib.findings import dataset as dataset_findings
 METHODS = methods(*accuracies())
 
 
-def ablation(original=0.84, mixed=0.0, selected=0.0, few=0.1):
-    """As in ablation.csv: steps that gain `few` and 0.01; explanations that gain `mixed` and `selected` alone."""
-    values = [("step", "as in the original", original), ("step", "more updates", original + few)]
-    values += [("step", "soft term times T²", original + few + 0.01)]
-    gains = {"as in the original": 0, "domains mixed": mixed, "best epoch selected": selected, "both": mixed + selected}
-    values += [("explanation", label, original + gain) for label, gain in gains.items()]
-    rows = [[kind, label, s, v + e] for kind, label, v in values for s, e in enumerate(noise(kind + label))]
-    return pd.DataFrame(rows, columns=["kind", "label", "seed", "accuracy"])
-
-
 def finding(**changes):
     frame = tidy(accuracies(**changes))
     return dataset_findings.finding(frame, methods(*frame.method.unique()))
@@ -69,36 +59,9 @@ def test_without_a_known_distribution_there_is_no_gap():
     assert "exceed" not in dataset_findings.finding(frame, registered)
 
 
-def test_an_explanation_is_supported_only_if_fixing_it_alone_gains():
-    everything, _, order, selection, both = dataset_findings.explanations(ablation(mixed=0.08)).split("\n")
-    assert f"original's student by +11.0 points, over {SEEDS} seeds. The" in everything
-    assert "order" in order and "**supported**, +8.0" in order
-    assert "selection" in selection and "**not supported**" in selection
-    assert "**supported**" in both
-    *_, order, selection, _ = dataset_findings.explanations(ablation(mixed=-0.05, selected=0.02)).split("\n")
-    assert "**not supported**, −5.0" in order
-    assert "**supported in part**, +2.0" in selection
-    *_, selection, _ = dataset_findings.explanations(ablation(selected=0.01)).split("\n")
-    assert "**not supported**, +1.0" in selection and "] points, 9% of the total, from" in selection
-
-
-def test_the_largest_step_is_named():
-    assert "*more updates*: +10.0 points" in dataset_findings.largest_step(ablation())
-    assert "*soft term times T²*: +1.0 points" in dataset_findings.largest_step(ablation(few=0.0))
-
-
-def test_a_mean_over_datasets_is_called_one():
-    one, two = ablation(), pd.concat([ablation().assign(dataset=name) for name in "ab"])
-    for sentence in (dataset_findings.explanations, dataset_findings.largest_step):
-        assert "datasets" not in sentence(one) and "(mean of 2 datasets)" in sentence(two)
-    steps = dataset_findings.ablation_steps(two)
-    assert steps[["dataset", "seeds"]].drop_duplicates().to_numpy().tolist() == [["a", 12], ["b", 12]]
-
-
 def test_one_seed_has_no_interval():
     frame = tidy(accuracies()).query("seed == 0")
     texts = [
-        dataset_findings.explanations(ablation(mixed=0.08).query("seed == 0")),
         dataset_findings.finding(frame, METHODS),
         dataset_findings.controls(frame, METHODS),
     ]
@@ -118,8 +81,8 @@ def test_a_reason_is_supported_only_if_its_control_is_worse():
     ])  # fmt: skip
     frame = tidy({"ffnn": 0.9, "kd_kernel_teachers": 0.99, "worse": 0.96, "as_good": 0.995, "of_another": 0.9})
     worse, as_good = dataset_findings.controls(frame, registered).split("\n")
-    assert worse.startswith("- **supported**: answers matter. *KD, kernel teachers* less *worse*: +3.00 [")
-    assert as_good.startswith("- **not supported**: teachers matter. *KD, kernel teachers* less *as_good*: −0.50 [")
+    assert worse.startswith("- **supported**: answers matter. *KD, kernel teachers* minus *worse*: +3.00 [")
+    assert as_good.startswith("- **not supported**: teachers matter. *KD, kernel teachers* minus *as_good*: −0.50 [")
     table = dataset_findings.contrasts(frame, registered)
     assert table.loc["as_good", "verdict"] == "worse"
     assert (table["low"] < table["difference"]).all() and (table["difference"] < table["high"]).all()
@@ -157,7 +120,7 @@ def test_credit_goes_to_the_teachers_and_to_what_the_student_keeps():
     reached = {"kernel_mixture": 0.99, "kd_kernel_teachers": 0.985, "kernel_direct": 0.98, "kd_kernel_direct": 0.97}
     frame = tidy(accuracies(**reached))
     first, _, single, pooled = dataset_findings.credit(frame, methods(*frame.method.unique())).split("\n")
-    assert first == "Undistilled teachers and their students, less *FFNN*:"
+    assert first == "Undistilled teachers and their students, compared with *FFNN*:"
     assert single.startswith("- *Kernel teachers*: +1.00 [") and single.endswith("] points: it keeps 50% of the gain.")
     assert "; its student, *KD, pooled machine*: −1.00 [" in pooled and "keeps" not in pooled
     assert dataset_findings.credit(tidy(accuracies()), METHODS) == ""

@@ -13,6 +13,7 @@ from kdlib.data.published import PUBLISHED
 from kdlib.evaluation import results
 from kdlib.evaluation.results import Reports
 from kdlib.findings import explorer, summary
+from kdlib.findings import original as original_findings
 
 TITLES = methods()["title"].to_dict()
 REVERSED = accuracies(kd_original=0.99, kd_kernel_teachers=0.97)
@@ -125,7 +126,7 @@ def test_credit_says_what_teachers_reach_and_what_the_student_keeps(tmp_path):
     reached = {"kernel_mixture": 0.99, "kd_kernel_teachers": 0.985, "kernel_direct": 0.98, "kd_kernel_direct": 0.98}
     runs = reports(tmp_path, a=tidy(accuracies(**reached)), b=tidy(accuracies(**reached | {"kernel_mixture": 0.98})))
     first, _, single, pooled = summary.credit(runs).split("\n")
-    assert first == "Undistilled teachers and their students, less *FFNN*:"
+    assert first == "Undistilled teachers and their students, compared with *FFNN*:"
     assert single == (
         "- *Kernel teachers*: +0.00 to +1.00 points; its student, *KD, kernel teachers*: +0.50 points: it keeps 50% of "
         "the gain where the teacher is better."
@@ -152,12 +153,15 @@ def test_the_advised_method_has_the_lowest_cross_entropy_on_the_validation_split
 def test_how_far_the_rebuilt_student_is_from_the_published_one_is_said(tmp_path):
     frame = tidy(accuracies())
     publish(tmp_path, "other", frame)
-    assert summary.replica_limits(Reports(tmp_path)) == "" and summary.reproduction(Reports(tmp_path)).empty
+    assert (
+        original_findings.replica_limits(Reports(tmp_path)) == ""
+        and original_findings.reproduction(Reports(tmp_path)).empty
+    )
     publish(tmp_path, "data_d1.0", frame, published=PUBLISHED[1.0])
-    text = summary.replica_limits(Reports(tmp_path))
+    text = original_findings.replica_limits(Reports(tmp_path))
     assert text.startswith("The rebuilt student differs from the published one by +0.3 points. Its number of epochs")
     publish(tmp_path, "data_d0.25", frame, published=PUBLISHED[0.25])
-    text = summary.replica_limits(Reports(tmp_path))
+    text = original_findings.replica_limits(Reports(tmp_path))
     assert "by +0.3 to +12.5 points: it does not reproduce the published accuracies at every" in text
 
 
@@ -184,9 +188,9 @@ def test_published_accuracies_stand_beside_ours_only_where_the_data_are_the_orig
     assert float(table.loc["data_d1.0", "KD, difference"]) == pytest.approx(100 * (ours - 0.8373), abs=0.06)
     assert table.loc["other", ["KD, original", "KD, difference"]].isna().all()
     assert table.loc["other", "KD, as in the original"] == pytest.approx(0.84)
-    assert list(summary.reproduction(runs).index) == ["data_d1.0"]
+    assert list(original_findings.reproduction(runs).index) == ["data_d1.0"]
     assert "run" not in table, "there is no failure to explain"
-    assert summary.originals(runs) == ["data_d1.0"]
+    assert original_findings.originals(runs) == ["data_d1.0"]
 
 
 def test_failures_have_a_column_only_where_there_is_one(tmp_path):
@@ -209,7 +213,7 @@ def test_verdicts_are_in_percentage_points(tmp_path):
 def test_what_a_control_isolates_is_supported_on_so_many_datasets(tmp_path):
     better, alike = tidy(accuracies(kd_gated=0.985)), tidy(accuracies(kd_gated=0.98))
     assert summary.controls(reports(tmp_path, a=better)) == (
-        "- **supported**: all teachers matter. *KD, gated* less *KD, routed*: +0.50 points."
+        "- **supported**: all teachers matter. *KD, gated* minus *KD, routed*: +0.50 points."
     )
     assert "- **supported on 1 of 2 datasets**: all" in summary.controls(reports(tmp_path, b=alike))
     assert "- **not supported**: all" in summary.controls(reports(tmp_path / "alike", a=alike, b=alike))
@@ -245,7 +249,7 @@ def test_a_method_with_another_number_of_updates_is_named(tmp_path):
 
 def test_one_seed_has_no_interval_and_no_deviation(tmp_path):
     runs = reports(tmp_path, a=tidy(accuracies(kd_gated=0.985)).query("seed == 0"))
-    tables = [table(runs).to_string() for table in (summary.verdicts, summary.reproduction)]
+    tables = [table(runs).to_string() for table in (summary.verdicts, original_findings.reproduction)]
     text = "".join([summary.overview(runs), summary.controls(runs), *tables])
     assert "nan" not in text and "±" not in text
 
@@ -280,7 +284,7 @@ def test_a_registered_method_is_in_every_sentence_and_table(tmp_path, monkeypatc
     runs = Reports(tmp_path)
     assert "- **A new student**: " in summary.overview(runs)
     assert summary.definitions(runs).loc["A new student"].tolist() == ["Trained on smoothed labels.", "labels"]
-    assert "supported**: smoothing matters. *A new student* less *A new control*: " in summary.controls(runs)
+    assert "supported**: smoothing matters. *A new student* minus *A new control*: " in summary.controls(runs)
     for table in (summary.accuracy_table(runs), summary.verdicts(runs)):
         assert {"A new student", "A new control"} <= set(table.index)
     assert "A new student" in set(summary.key_frame(runs).label) and "smoothed" in summary.shown_on_maps(runs)

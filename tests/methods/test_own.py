@@ -9,7 +9,7 @@ from small_datasets import small_dataset
 
 from kdlib.methods import METHODS, Problem, network_teachers, own, registry, targets
 from kdlib.settings import Settings
-from kdlib.training import cache
+from kdlib.training import keys
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "notebooks" / "methods.py"
 HEAD = "import numpy as np\nfrom kdlib.methods import Student, Trained, method\n"
@@ -126,9 +126,9 @@ def test_a_wrong_answer_is_one_line(load, problem, answer, line):
 
 def test_the_cache_knows_the_code_of_the_file(load):
     def key(result):
-        cache._source.cache_clear()  # in a report, a process loads one file
+        keys._source.cache_clear()  # in a report, a process loads one file
         load(f"{HEAD}{DEFINITION}    return 1\n\ndef loss(outputs, targets):\n    return {result}\n")
-        return cache.digest(sys.modules[own.MODULE].loss)
+        return keys.digest(sys.modules[own.MODULE].loss)
 
     assert key("outputs") is not None
     assert key("outputs") == key("outputs") != key("targets")

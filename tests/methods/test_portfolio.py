@@ -8,8 +8,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from small_datasets import small_dataset
 
 from kdlib.data import from_arrays
-from kdlib.methods import METHODS, Problem, portfolio
-from kdlib.methods.portfolio import Candidate, Networks, Portfolio, SklearnTeacher
+from kdlib.methods import METHODS, Problem, candidates, portfolio
+from kdlib.methods.candidates import Candidate, Networks
+from kdlib.methods.portfolio import Portfolio
+from kdlib.methods.teachers import SklearnTeacher
 from kdlib.settings import Settings
 
 SETTINGS = Settings(seeds=2, epochs=2, hidden=(4,), batch_size=32)
@@ -50,16 +52,16 @@ def random_labels():
 
 def test_folds_share_the_points_of_each_domain_and_class():
     problem = Problem(small_dataset(samples=230, classes=3, domains=2), SETTINGS)
-    fold, train = portfolio.folds(problem), problem.train
+    fold, train = candidates.folds(problem), problem.train
     for group in np.unique(train.d * 3 + train.y):
-        counts = np.bincount(fold[train.d * 3 + train.y == group], minlength=portfolio.FOLDS)
+        counts = np.bincount(fold[train.d * 3 + train.y == group], minlength=candidates.FOLDS)
         assert counts.max() - counts.min() <= 1
-    np.testing.assert_array_equal(fold, portfolio.folds(problem))
+    np.testing.assert_array_equal(fold, candidates.folds(problem))
 
 
 def test_answers_for_a_point_come_from_a_fit_without_it(monkeypatch):
     problem = random_labels()
-    memory = Candidate("memory", "neighbours", False, portfolio.without_each(problem, Memory))
+    memory = Candidate("memory", "neighbours", False, candidates.without_each(problem, Memory))
     monkeypatch.setattr(portfolio, "candidates", lambda problem: ([memory], 0))
     answers = Portfolio(problem).answers[0]
     right = (answers.argmax(axis=1) == problem.train.y).mean()
@@ -68,12 +70,12 @@ def test_answers_for_a_point_come_from_a_fit_without_it(monkeypatch):
 
 def test_networks_of_a_fold_see_no_point_of_it():
     problem = Problem(small_dataset(samples=90), SETTINGS)
-    ways = list(portfolio.WAYS.values())
-    plan, fold = portfolio.network_plan(problem, ways), portfolio.folds(problem)
+    ways = list(candidates.WAYS.values())
+    plan, fold = candidates.network_plan(problem, ways), candidates.folds(problem)
     rows = np.concatenate([np.concatenate(list(plan.batches), axis=0).swapaxes(0, 1).reshape(plan.members, -1)], axis=0)
-    per_way = [len(fold) * (portfolio.NETWORK_COPIES if way.copied else 1) for way in ways]
-    first = np.repeat(np.cumsum(per_way) - per_way, portfolio.FOLDS * portfolio.MEMBERS)
-    held_out = np.tile(np.repeat(np.arange(portfolio.FOLDS), portfolio.MEMBERS), len(ways))
+    per_way = [len(fold) * (candidates.NETWORK_COPIES if way.copied else 1) for way in ways]
+    first = np.repeat(np.cumsum(per_way) - per_way, candidates.FOLDS * candidates.MEMBERS)
+    held_out = np.tile(np.repeat(np.arange(candidates.FOLDS), candidates.MEMBERS), len(ways))
     for member in range(plan.members):
         origin = (rows[member] - first[member]) % len(fold)
         assert (fold[origin] != held_out[member]).all()

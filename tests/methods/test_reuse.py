@@ -11,7 +11,8 @@ from kdlib.methods import METHODS, Problem, original
 from kdlib.methods.teachers import LazyTeacher, SklearnTeacher
 from kdlib.settings import Settings
 from kdlib.training import loop
-from kdlib.training.cache import Cache, digest
+from kdlib.training.cache import Cache
+from kdlib.training.keys import digest
 from kdlib.training.networks import threads
 
 SMALL = Settings(seeds=2, epochs=2, hidden=(8, 4))

@@ -110,7 +110,7 @@ def test_settings_are_selected_on_one_split_and_reported_on_another(points):
     assert points.verdicts.loc["a_b*", "kd"]["mean"] == pytest.approx(np.mean(values) - 0.92)
     table = points.best_table()
     assert table["setting"].tolist() == ["hidden 8-4", "temperature 2, hidden 8-4"], "no effect, not listed"
-    assert table["less FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
+    assert table["minus FFNN"].iloc[1].startswith("+0.7") and table["verdict"].tolist() == ["–", "better"]
 
 
 def test_a_slice_has_the_other_settings_at_their_selected_values(points):

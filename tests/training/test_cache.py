@@ -17,8 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
 from kdlib.training import cache as caches
+from kdlib.training import keys
 from kdlib.training.batches import InOrder, Shuffled, Together
-from kdlib.training.cache import Cache, default_cache, digest
+from kdlib.training.cache import Cache, default_cache
+from kdlib.training.keys import digest
 
 ROOT = Path(__file__).parents[2]
 OLD = 1e9  #: of file times
@@ -80,7 +82,7 @@ def test_equal_content_has_the_same_key():
 
 
 def test_another_process_finds_the_same_key():
-    code = "from kdlib.training.cache import digest; print(digest(digest, {'a': 1}, [0.1], digest))"
+    code = "from kdlib.training.keys import digest; print(digest(digest, {'a': 1}, [0.1], digest))"
     environment = os.environ | {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2", "TF_CPP_MIN_LOG_LEVEL": "1"}
     environment["TF_XLA_FLAGS"] = "--tf_xla_persistent_cache_directory=/tmp"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -105,20 +107,20 @@ def test_what_cannot_be_told_is_not_kept(cache, value):
 def test_a_flag_in_the_environment_changes_the_keys(monkeypatch, name):
     before = key(1)
     monkeypatch.setenv(name, "--some-flag")
-    monkeypatch.setattr(caches, "environment", caches.environment.__wrapped__)
+    monkeypatch.setattr(keys, "environment", keys.environment.__wrapped__)
     assert key(1) != before
 
 
 @pytest.mark.parametrize("of", ["metadata.version", "platform.python_version", "processor"])
 def test_versions_and_processor_change_the_keys(monkeypatch, of):
     before = key(1)
-    monkeypatch.setattr(f"kdlib.training.cache.{of}", lambda *_: "another")
-    monkeypatch.setattr(caches, "environment", caches.environment.__wrapped__)
+    monkeypatch.setattr(f"kdlib.training.keys.{of}", lambda *_: "another")
+    monkeypatch.setattr(keys, "environment", keys.environment.__wrapped__)
     assert key(1) != before
 
 
 def test_the_processor_is_known():
-    assert len(caches.processor()) > 4
+    assert len(keys.processor()) > 4
 
 
 @pytest.mark.slow
@@ -127,9 +129,9 @@ def test_a_function_stands_for_all_sources_that_it_reaches():
     from kdlib.training import loop, losses
 
     reached = {"batches", "loop", "losses", "networks", "plan"}
-    assert caches._code(loop.run).keys() == {f"kdlib.training.{name}" for name in reached}
-    assert caches._code(losses.distillation).keys() == {"kdlib.training.losses"}
-    teacher = caches._code(KernelMachine)
+    assert keys._code(loop.run).keys() == {f"kdlib.training.{name}" for name in reached}
+    assert keys._code(losses.distillation).keys() == {"kdlib.training.losses"}
+    teacher = keys._code(KernelMachine)
     assert {f"kdlib.methods.{name}" for name in ("kernel_teachers", "teachers", "problem")} <= teacher.keys()
     assert {"kdlib.data.dataset", "kdlib.settings"} <= teacher.keys()
     assert not {"kdlib.methods", "kdlib.methods.bounds", "kdlib.data"} & teacher.keys()
@@ -139,14 +141,14 @@ def test_a_function_stands_for_all_sources_that_it_reaches():
 
 def test_a_changed_source_changes_the_keys(monkeypatch):
     before = key(Shuffled)
-    monkeypatch.setattr(caches, "_source", lambda module: ("another", set()))
+    monkeypatch.setattr(keys, "_source", lambda module: ("another", set()))
     assert key(Shuffled) != before
 
 
 def test_what_an_edited_source_computes_is_not_kept(monkeypatch):
     assert key(Shuffled)
-    monkeypatch.setattr(caches, "_source", caches._source.__wrapped__)
-    monkeypatch.setitem(caches.SOURCES, ROOT / "kdlib" / "training" / "batches.py", "edited")
+    monkeypatch.setattr(keys, "_source", keys._source.__wrapped__)
+    monkeypatch.setitem(keys.SOURCES, ROOT / "kdlib" / "training" / "batches.py", "edited")
     assert key(Shuffled) is None
 
 

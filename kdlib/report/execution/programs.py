@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kdlib.report import manifest
-from kdlib.training import cache
+from kdlib.training import cache, keys
 
 LOCK = manifest.PACKAGE.parent / "requirements.txt"
 FILE_NAME = re.compile(r"xla_compile_cache__\w+\.pb")
@@ -28,7 +28,7 @@ def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
     Programs that were added to it are kept afterwards, unless something was raised. If nothing is to be reused, the
     variables say so, for trainings too.
     """
-    kept, flags = cache.default_cache(), cache.own_flags("TF_XLA_FLAGS")
+    kept, flags = cache.default_cache(), keys.own_flags("TF_XLA_FLAGS")
     if not reuse or kept.folder is None:
         yield {"KDLIB_CACHE": "", "TF_XLA_FLAGS": flags}
         return
@@ -61,4 +61,4 @@ def _key(name: str) -> str:
 def _prefix() -> str:
     """Of the keys of all programs that fit: TensorFlow's names have neither its version nor the processor in them."""
     lock = LOCK.read_bytes() if LOCK.is_file() else b""
-    return f"program-{hashlib.sha256(repr((cache.environment(), lock)).encode()).hexdigest()[:32]}-"
+    return f"program-{hashlib.sha256(repr((keys.environment(), lock)).encode()).hexdigest()[:32]}-"
