@@ -4,12 +4,16 @@ In the sense of Mitchell et al., Model cards for model reporting, 2019; every nu
 model is for, which a report on methods does not know.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import pandas as pd
 
 from kdlib.data import Dataset
 from kdlib.evaluation.comparison import sampling_interval
-from kdlib.evaluation.formatting import counted, decimal, setting, value_range, whole
+from kdlib.evaluation.formatting import counted, decimal, percent, setting, value_range, whole
 from kdlib.evaluation.results import reported, select
+from kdlib.findings.dataset import digits
 from kdlib.models.networks import Networks
 
 MAX_LISTED = 8  #: classes by name, features with their ranges
@@ -54,20 +58,20 @@ def model_card(networks: Networks, results: pd.DataFrame, dataset: Dataset, spli
     one = mine[mine["seed"] == seed].set_index(["domain", "metric"])["value"]
     accuracy = one["all", "accuracy"]
     low, high = sampling_interval(accuracy, points)
-    seeds = select(mine)["value"]
+    seeds, shown = select(mine)["value"], partial(percent, digits=digits(results))
     domains = [domain for domain, metric in one.index if metric == "accuracy" and domain != "all"]
     lines = [
         f"- **Network**: *{about['titles'][method]}*, seed {seed}: {counted(dataset.features, 'feature')}, hidden "
         f"layers of {setting(about['settings']['hidden'])} units, {counted(dataset.classes, 'class', 'classes')}"
         f"{_classes(about['classes'])}. Its method has the lowest mean cross-entropy of "
-        f"{counted(len(networks.methods), 'method')} on the {whole(len(select_points))} points that select, and it the "
-        f"lowest of {counted(len(seeds), 'seed')}.",
+        f"{counted(len(networks.methods), 'method')} on the {whole(len(select_points))} points that select, and this "
+        f"network has the lowest of {counted(len(seeds), 'seed')}.",
         f"- **Data**: `{dataset.name}.pkl`, SHA-256 `{dataset.sha256}`; {whole(len(train))} training points of "
         f"{counted(dataset.domains, 'domain')}.",
-        f"- **Accuracy**: {decimal(accuracy)} on the {whole(points)} {split} points, with a 95% sampling interval from "
-        f"{decimal(low)} to {decimal(high)} (Wilson); over the method's seeds, {value_range(seeds, decimal)}. Expected "
-        f"calibration error: {decimal(one['all', 'ece'])}.",
-        f"- **Limits**: it does not see the domain. {_weakest(one, domains, about['domains'])}"
+        f"- **Accuracy**: {shown(accuracy)} on the {whole(points)} {split} points, with a 95% sampling interval from "
+        f"{shown(low)} to {shown(high)} (Wilson); over the method's seeds, {value_range(seeds, shown)}. Expected "
+        f"calibration error: {decimal(one['all', 'ece'], 3)}.",
+        f"- **Limits**: it is not given the domain. {_weakest(one, domains, about['domains'], shown)}"
         f"{_ranges(about['features'], dataset)}",
     ]
     files = (
@@ -81,18 +85,18 @@ def _classes(names: list[str]) -> str:
     return "" if len(names) > MAX_LISTED else f" ({', '.join(f'`{name}`' for name in names)})"
 
 
-def _weakest(one: pd.Series, domains: list[str], names: list[str]) -> str:
+def _weakest(one: pd.Series, domains: list[str], names: list[str], shown: Callable) -> str:
     if len(domains) < 2:
         return ""
     worst = min(domains, key=lambda k: one[k, "accuracy"])
-    accuracy = decimal(one[worst, "accuracy"])
-    return f"Of the domains it is weakest in `{names[int(worst)]}`, with an accuracy of {accuracy}. "
+    accuracy = shown(one[worst, "accuracy"])
+    return f"Of the domains, it is weakest in `{names[int(worst)]}`, with an accuracy of {accuracy}. "
 
 
 def _ranges(names: list[str], dataset: Dataset) -> str:
-    text = "What lies outside the training points is extrapolated"
+    text = "It extrapolates beyond the training points"
     if dataset.features > MAX_LISTED:
         return f"{text}."
     ranges = zip(names, dataset.train.x.min(axis=0), dataset.train.x.max(axis=0), strict=True)
     each = ", ".join(f"`{name}` from {low:.5g} to {high:.5g}" for name, low, high in ranges)
-    return f"{text}: they have {each}.".replace(" -", " −")
+    return f"{text}, which have {each}.".replace(" -", " −")

@@ -79,10 +79,12 @@ class Student:
     def learns_from(self) -> str:
         """Its labels, teachers and points, in words."""
         numbers = {name: float(np.ravel(value)[0]) for name, value in self.plan.settings.items()}
+        count = f"{self.queries:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        queries = f", {count} queries" if self.queries else ""
         if "alpha" in numbers:
             scale = "" if numbers["scale"] == numbers["temperature"] ** 2 else ", no T²"
-            return f"labels and teachers, α = {numbers['alpha']:g}, T = {numbers['temperature']:g}{scale}"
-        return f"teachers alone, T = 1, {self.queries:,} noisy copies" if self.queries else "labels"
+            return f"labels and teachers, α = {numbers['alpha']:g}, T = {numbers['temperature']:g}{scale}{queries}"
+        return f"teachers alone, T = 1{queries}" if self.queries or self.target else "labels"
 
 
 @dataclass(frozen=True)

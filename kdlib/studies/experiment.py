@@ -27,7 +27,6 @@ from kdlib.training.loop import Fit
 
 REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
 OUTCOMES = ["updates", "teacher_updates", "queries", "choice", "learns_from"]
-FINE = 10_000  #: points from which on percentages have two decimals
 
 
 def data_path(dataset: str) -> Path:
@@ -248,8 +247,8 @@ class Experiment:
         return 100 * table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
 
     def digits(self, split: str | None = None) -> int:
-        """Decimals that percentages of a split deserve; default: the reported split."""
-        return 2 if len(self.problem.splits[split or self.problem.reported]) >= FINE else 1
+        """Decimals that percentages of a split deserve, as in `findings`; default: the reported split."""
+        return 2 if (split or self.problem.reported) == "fresh" else 1
 
     @property
     def methods(self) -> pd.DataFrame:
@@ -270,8 +269,8 @@ class Experiment:
 
     @property
     def noise(self) -> str:
-        """How copies of points are made, in a sentence."""
-        return f"Copies have Gaussian noise of {NOISE:g} standard deviations of each feature within the domain."
+        """How queries are made, in a sentence."""
+        return f"Queries copy training points with Gaussian noise of {NOISE:g} standard deviations within the domain."
 
     def write(self, output, card: str = "", **tables: pd.DataFrame) -> str:
         """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so.

@@ -6,7 +6,7 @@ from small_datasets import small_dataset
 
 from kdlib.data import gaussians
 from kdlib.data.contract import REQUIRED
-from kdlib.methods import METHODS, Problem, Role, kernel_teachers, portfolio, problem, sites, students
+from kdlib.methods import METHODS, Problem, Role, candidates, kernel_teachers, problem, sites, students
 from kdlib.settings import Settings
 from kdlib.training.networks import predict
 
@@ -31,8 +31,8 @@ def small_budgets():
         patch.setattr(sites, "QUERIES", QUERIES)
         patch.setattr(kernel_teachers, "FOLDS", 2)
         patch.setattr(kernel_teachers, "CENTRES", 10)
-        patch.setattr(portfolio, "FOLDS", 2)
-        patch.setattr(portfolio, "MEMBERS", 1)
+        patch.setattr(candidates, "FOLDS", 2)
+        patch.setattr(candidates, "MEMBERS", 1)
         yield
 
 

@@ -111,7 +111,7 @@ def test_the_chosen_network_is_the_best_on_the_points_that_select(report, report
 def test_the_card_has_the_numbers_of_the_results(run, report_data):
     about, card = Networks.read(run / "student.npz").about, (run / "student.md").read_text()
     table = results.select(results.read(run / "results.csv"), method=about["method"], seed=about["seed"], split="fresh")
-    assert f"{table['value'].item():.4f} on the 100" in card
+    assert f"{100 * table['value'].item():.2f}% on the 100" in card
     assert json.loads((run / "manifest.json").read_text())["hashes"]["data"] in card
     page = (run / "report.html").read_text()
     for name in ("student.keras", "student.npz", "student.md"):
