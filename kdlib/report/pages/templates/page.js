@@ -102,11 +102,14 @@ const show = (link) => {
   all("[tabindex]", copy).forEach((part) => part.removeAttribute("tabindex"));
   preview.replaceChildren(...copy.childNodes);
   preview.hidden = false;
+  link.setAttribute("aria-describedby", "preview");
+  placeNear(link);
+};
+const placeNear = (link) => {
   const place = link.getBoundingClientRect(), { offsetHeight: high, offsetWidth: wide } = preview;
   const top = place.bottom + high + 8 < innerHeight ? place.bottom + 4 : Math.max(4, place.top - high - 4);
   preview.style.top = `${top}px`;
   preview.style.left = `${Math.max(4, Math.min(place.left, document.documentElement.clientWidth - wide - 4))}px`;
-  link.setAttribute("aria-describedby", "preview");
 };
 all("main a[href^='#term-'], main a[href^='#figure-']:not(.number), main a[href^='#table-']:not(.number)").forEach((link) => {
   link.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") show(link); });
@@ -119,7 +122,10 @@ all("main a[href^='#term-'], main a[href^='#figure-']:not(.number), main a[href^
   });
 });
 addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-addEventListener("scroll", hide, { passive: true });
+addEventListener("scroll", () => {  // focus scrolls to a link, whose preview then stays with it
+  if (document.activeElement?.getAttribute("aria-describedby") === "preview") placeNear(document.activeElement);
+  else hide();
+}, { passive: true });
 
 // The explorer: what two methods decide, seed by seed, and what teachers answer at a point.
 const unpack = async (packed) => {
