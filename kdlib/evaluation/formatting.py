@@ -54,9 +54,9 @@ def plus_minus(mean: float, sd: float | None = None, digits: int = 4) -> str:
     return decimal(mean, digits) + ("" if sd is None or math.isnan(sd) else f" ± {decimal(sd, digits)}")
 
 
-def estimate(mean: float, low: float, high: float, digits: int = 4) -> str:
-    """`0.9812 [0.9801, 0.9820]`; the mean alone where there is no interval, as with one seed."""
-    return _with_interval(mean, low, high, digits, decimal)
+def estimate(mean: float, low: float, high: float, digits: int = 2) -> str:
+    """`98.12% [98.01%, 98.20%]` of shares of 1; the mean alone where there is no interval, as with one seed."""
+    return _with_interval(mean, low, high, digits, percent)
 
 
 def difference(mean: float, low: float, high: float, digits: int = 4) -> str:
@@ -64,8 +64,8 @@ def difference(mean: float, low: float, high: float, digits: int = 4) -> str:
     return _with_interval(mean, low, high, digits, signed)
 
 
-def points(mean: float, low: float, high: float, digits: int = 2) -> str:
-    """`+1.17 [+1.12, +1.22] points`, of a difference between two accuracies."""
+def points(mean: float, low: float = math.nan, high: float = math.nan, digits: int = 2) -> str:
+    """`+1.17 [+1.12, +1.22] points`, of a difference between two accuracies as shares of 1."""
     return f"{difference(100 * mean, 100 * low, 100 * high, digits)} points"
 
 

@@ -58,6 +58,11 @@ def reported(results: pd.DataFrame) -> str:
     return next(split for split in ("fresh", "test", "valid") if split in there)
 
 
+def digits(split: str) -> int:
+    """Decimals that percentages on a split deserve: two of fresh points, which are many, else one."""
+    return 2 if split == "fresh" else 1
+
+
 def select(results: pd.DataFrame, metric: str = "accuracy", domain: str = "all", **equal) -> pd.DataFrame:
     """The rows of one metric, one domain and whatever else is asked to be equal, e.g. `split="fresh"`."""
     wanted = {"metric": metric, "domain": domain, **equal}

@@ -12,6 +12,7 @@ from kdlib.evaluation import comparison as statistics
 from kdlib.evaluation.comparison import BETTER, WORSE
 from kdlib.evaluation.formatting import counted, decimal, difference, percent, points
 from kdlib.evaluation.results import BAYES, reported, select
+from kdlib.evaluation.results import digits as digits_of
 
 LOWER_IS_BETTER = "nll", "ece"
 IN_POINTS = ["difference", "low", "high"]
@@ -55,8 +56,8 @@ def comparison(
 
 
 def digits(results: pd.DataFrame) -> int:
-    """Decimals that percentages on the reported split deserve: two of fresh points, which are many, else one."""
-    return 2 if reported(results) == "fresh" else 1
+    """Decimals that percentages on the reported split deserve."""
+    return digits_of(reported(results))
 
 
 def ran(table: pd.DataFrame) -> str:

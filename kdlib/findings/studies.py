@@ -121,7 +121,6 @@ def resampling_table(runs: Reports) -> pd.DataFrame:
     for name, frame in tables.items():
         table = resampled_data.compare(frame.astype({"domain": str}))
         numbers = resampled_data.numbers(table)
-        numbers["difference"] *= 100
         ends = [[signed(100 * end, 2) for end in (row.low, row.high)] for row in table.itertuples()]
         intervals = [f"[{low},{NO_BREAK}{high}]" for low, high in ends]
         numbers.insert(numbers.columns.get_loc("difference") + 1, "interval", intervals)

@@ -247,8 +247,8 @@ class Experiment:
         return 100 * table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
 
     def digits(self, split: str | None = None) -> int:
-        """Decimals that percentages of a split deserve, as in `findings`; default: the reported split."""
-        return 2 if (split or self.problem.reported) == "fresh" else 1
+        """Decimals that percentages of a split deserve; default: the reported split."""
+        return results.digits(split or self.problem.reported)
 
     @property
     def methods(self) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.evaluation import comparison
-from kdlib.evaluation.formatting import counted, difference, plus_minus
+from kdlib.evaluation.formatting import counted, difference, percent, plus_minus, points
 from kdlib.methods import original
 from kdlib.studies.factorial import FACTORS, MAX_SEEDS, FactorialStudy, subsets
 
@@ -63,11 +63,11 @@ def interval(values) -> tuple[float, float, float]:
     return float(np.mean(values)), *comparison.interval(values)
 
 
-def verdict(frame: pd.DataFrame, factor: str) -> str:
+def verdict(frame: pd.DataFrame, factor: str, digits: int = 2) -> str:
     """Whether a factor explains the original's loss: supported, in part, or not; a sentence with the numbers.
 
     Supported: fixed alone in the original, it gains at least half of what fixing all gains. In part: at least a tenth,
-    alone or only on average over the other factors. Every gain has an interval above zero.
+    alone or only on average over the other factors. Every gain has an interval above zero. digits: of points.
     """
     table = corners(frame).set_index("label")
     own, everything = table.loc[factor], table.iloc[0]
@@ -82,25 +82,25 @@ def verdict(frame: pd.DataFrame, factor: str) -> str:
         word = "supported in part"
     return (
         f"The explanation “{factor}”: **{word}**. Fixing it alone changes the accuracy of the original's student "
-        f"by {difference(own.fixed, own.fixed_low, own.fixed_high)}, where fixing all {len(FACTORS)} changes it "
-        f"by {difference(everything.fixed, everything.fixed_low, everything.fixed_high)}; on average over all "
-        f"combinations of the others it changes by {difference(-effect['mean'], -effect.high, -effect.low)}."
+        f"by {points(own.fixed, own.fixed_low, own.fixed_high, digits)}, where fixing all {len(FACTORS)} changes it "
+        f"by {points(everything.fixed, everything.fixed_low, everything.fixed_high, digits)}; on average over all "
+        f"combinations of the others it changes by {points(-effect['mean'], -effect.high, -effect.low, digits)}."
     )
 
 
-def leading_factors(frame: pd.DataFrame) -> str:
+def leading_factors(frame: pd.DataFrame, digits: int = 2) -> str:
     """Which factors cost or gain accuracy, and which two have the largest interaction."""
     table = effects(frame)
     main, pair = table[table.order == 1], table[table.order == 2].iloc[0]
     clear = [
         f"these {verb} accuracy: "
-        + ", ".join(f"“{row.label}” {difference(row.mean, row.low, row.high)}" for row in sure.itertuples())
+        + ", ".join(f"“{row.label}” {points(row.mean, row.low, row.high, digits)}" for row in sure.itertuples())
         for verb, sure in (("cost", main[main.high < 0]), ("gain", main[main.low > 0]))
         if len(sure)
     ]
     return (
         f"On average over all others, {'; '.join(clear) or 'none is shown to matter'}. "
-        f"The largest interaction is {pair.label}: {difference(pair['mean'], pair.low, pair.high)}."
+        f"The largest interaction is {pair.label}: {points(pair['mean'], pair.low, pair.high, digits)}."
     )
 
 
@@ -114,11 +114,12 @@ def reproduced(frame: pd.DataFrame) -> str:
     best = nearest_setting(frame)
     setting = f"T = {best.temperature:g}, α = {best.alpha:g} and {best.epochs:g} epochs"
     if np.isnan(best.published):
-        return f"No accuracy is published for this dataset. Most accurate is {setting}: {best['mean']:.4f}."
+        return f"No accuracy is published for this dataset. Most accurate is {setting}: {percent(best['mean'], 1)}."
     near = int((frame.distance <= MAX_DISTANCE).sum())
     return (
-        f"The published {best.published:.4f} is nearest at {setting}: {plus_minus(best['mean'], best.sd)}, "
-        f"{best.distance:.4f} away; {'**reproduced**' if near else '**not reproduced**'} within {MAX_DISTANCE:g} "
+        f"The published {percent(best.published, 1)} is nearest at {setting}: "
+        f"{plus_minus(100 * best['mean'], 100 * best.sd, 1)}%, {100 * best.distance:.1f} points away; "
+        f"{'**reproduced**' if near else '**not reproduced**'} within {100 * MAX_DISTANCE:g} points "
         f"({near} of {len(frame)} settings come as near; the nearest of so many is partly chance)."
     )
 
@@ -128,20 +129,16 @@ def gradient_share(frame: pd.DataFrame) -> str:
     shares = []
     for (loss, time), rows in frame.groupby(["loss", "time"], sort=False):
         low, high = rows.loc[rows.temperature.idxmin()], rows.loc[rows.temperature.idxmax()]
-        shares.append(f"{loss} at the {time}, {_percent(low.share)} and {_percent(high.share)}")
+        shares.append(f"{loss} at the {time}, {percent(low.share, 1)} and {percent(high.share, 1)}")
     low, high = frame.temperature.min(), frame.temperature.max()
     return f"The soft targets' share of the gradient at T = {low:g} and T = {high:g} is: {'; '.join(shares)}."
 
 
-def corners_table(table: pd.DataFrame) -> pd.DataFrame:
-    """`corners` as words: numbers with their intervals."""
+def corners_table(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """`corners` as words: percentage points with their intervals."""
     heads = {"fixed": "fixed alone in the original", "alone": "alone in the fixed student"}
     columns = {
-        head: [difference(*row) for row in table[[what, f"{what}_low", f"{what}_high"]].itertuples(index=False)]
+        head: [difference(*(100 * row), digits) for row in table[[what, f"{what}_low", f"{what}_high"]].to_numpy()]
         for what, head in heads.items()
     }
     return pd.DataFrame(columns, index=pd.Index(table.label, name="factor"))
-
-
-def _percent(share) -> str:
-    return f"{100 * share:.2g} %"

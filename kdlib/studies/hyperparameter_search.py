@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.evaluation.comparison import interval
-from kdlib.evaluation.formatting import counted, difference
+from kdlib.evaluation.formatting import counted, difference, percent, points
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods import METHODS, Problem, Role, Student, Trained
 from kdlib.settings import Settings
@@ -172,6 +172,13 @@ def gains(reported: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
 
+def gains_table(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """`gains` as words: accuracies in percent, the difference in percentage points with its interval."""
+    words = table[["default", "chosen"]].map(lambda accuracy: percent(accuracy, digits)).add_prefix("accuracy, ")
+    gain = [difference(*(100 * row), digits) for row in table[INTERVAL].to_numpy()]
+    return words.assign(**{"difference, points": gain})
+
+
 def students(reported: pd.DataFrame) -> pd.DataFrame:
     """Each student against direct training, each with its chosen setting: paired differences with intervals."""
     wide = reported[reported.settings == "chosen"].pivot(index="seed", columns="method", values="accuracy")
@@ -180,10 +187,13 @@ def students(reported: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"]).rename_axis("method")
 
 
-def finding(reported: pd.DataFrame, default: Setting) -> str:
-    """Whether the default setting is fair to all methods, and who wins with the chosen ones, in sentences."""
+def finding(reported: pd.DataFrame, default: Setting, digits: int = 2) -> str:
+    """Whether the default setting is fair to all methods, and who wins with the chosen ones, in sentences.
+
+    digits: of percentage points.
+    """
     gain, versus = gains(reported), students(reported)
-    better = [f"{title} ({difference(*line[INTERVAL])})" for title, line in gain.iterrows() if line.low > 0]
+    better = [f"{title} ({points(*line[INTERVAL], digits)})" for title, line in gain.iterrows() if line.low > 0]
     fair = len(gain) - len(better)
     text = (
         f"As far as {reported.seed.nunique()} seeds show, the default setting ({default}) is as good as what the "
@@ -195,7 +205,9 @@ def finding(reported: pd.DataFrame, default: Setting) -> str:
         text = "With one seed there are no intervals, and nothing is shown. " + text
     return (
         text
-        + "; ".join(f"{title} {_verdict(line)} ({difference(*line[INTERVAL])})" for title, line in versus.iterrows())
+        + "; ".join(
+            f"{title} {_verdict(line)} ({points(*line[INTERVAL], digits)})" for title, line in versus.iterrows()
+        )
         + "."
     )
 

@@ -10,13 +10,14 @@ part, and they are fitted to each. Out of scope: other ways to use points withou
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from kdlib import plots
-from kdlib.evaluation import comparison, metrics
-from kdlib.evaluation.formatting import counted, percent, signed
+from kdlib.evaluation import comparison, metrics, results
+from kdlib.evaluation.formatting import counted, decimal, percent, points, signed
 from kdlib.methods import METHODS, Problem, Student
 from kdlib.plots import theme
 from kdlib.training.batches import Together, labelled
@@ -96,16 +97,16 @@ def heat_map(frame: pd.DataFrame) -> plots.Plot:
     table = differences(frame)
     mean, clear = table["mean"].unstack(), table["clear"].unstack()
     return plots.heat_map(
-        mean, "difference in accuracy, KD − FFNN", x="width", y="labelled share",
+        100 * mean, "difference in accuracy, KD − FFNN, percentage points", x="width", y="labelled share",
         y_labels=[percent(fraction) for fraction in mean.index], marks=clear, centre=0.0,
-        marked="a 95% interval that excludes 0",
+        marked="a 95% interval that excludes 0", digits=1,
     )  # fmt: skip
 
 
 @theme.styled
 def curves(frame: pd.DataFrame) -> plots.Plot:
     """Accuracy of both methods by labelled fraction, at the largest width: mean and range over seeds."""
-    widest = frame[frame.width == frame.width.max()]
+    widest = frame[frame.width == frame.width.max()].assign(accuracy=100 * frame.accuracy)
     titles = {name: METHODS[name].title for name in (BASELINE, STUDENT)}
     fig, (ax,) = theme.make_panels(1, 1, 3.6)
     said, keys = [], []
@@ -114,9 +115,10 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
         style = theme.method_style(name)
         ax.fill_between(100 * runs.index, runs["min"], runs["max"], color=style["color"], alpha=0.16, linewidth=0)
         keys += ax.plot(100 * runs.index, runs["mean"], marker="o", **style, label=title)
-        said.append(f"{title}: " + ", ".join(f"{mean:.4f} with {percent(at)}" for at, mean in runs["mean"].items()))
+        ends = (f"{decimal(mean, 1)}% with {percent(at)}" for at, mean in runs["mean"].items())
+        said.append(f"{title}: {', '.join(ends)}")
     theme.set_logarithmic(ax.xaxis)
-    ax.set(xlabel="labelled share, %", ylabel="accuracy", xticks=[100 * at for at in runs.index])
+    ax.set(xlabel="labelled share, %", ylabel="accuracy, %", xticks=[100 * at for at in runs.index])
     ax.grid(axis="y")
     theme.finish(fig, keys)
     caption = (
@@ -127,10 +129,12 @@ def curves(frame: pd.DataFrame) -> plots.Plot:
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Labelled samples, mean accuracy of both methods, and their difference, by fraction, at the largest width."""
+    """Labelled samples, accuracies in percent and their difference in points, by fraction, at the largest width."""
     widest = frame[frame.width == frame.width.max()]
     shown = widest.pivot_table(index="fraction", columns="method", values="accuracy")[[BASELINE, STUDENT]]
-    shown["difference"] = shown[STUDENT] - shown[BASELINE]
+    shown, digits = 100 * shown, results.digits(frame.split.iloc[0])
+    difference = [signed(each, digits) for each in shown[STUDENT] - shown[BASELINE]]
+    shown = shown.map(lambda mean: decimal(mean, digits)).assign(**{"difference, points": difference})
     shown.insert(0, "labelled samples", widest.groupby("fraction")["labelled"].mean().round().astype(int))
     shown.index = [percent(fraction) for fraction in shown.index]
     return shown.rename(columns=lambda name: METHODS[name].title if name in METHODS else name).rename_axis("labels")
@@ -144,28 +148,31 @@ def sentence(frame: pd.DataFrame) -> str:
     gain = table["mean"].unstack()  # (fraction, width)
     by_share, by_width = gain.mean(axis=1), gain.mean(axis=0)
     best, worst = table["mean"].idxmax(), table["mean"].idxmin()
+    digits = results.digits(frame.split.iloc[0])
+    form = partial(points, digits=digits)
     means = frame.groupby(["method", "width", "fraction"])["accuracy"].mean()
     widest = gain.columns[-1]
     direct, distilled = means[BASELINE, widest].iloc[-1], means[STUDENT, widest]
     enough = distilled.index[distilled >= direct]
     text = (
         f"**{METHODS[STUDENT].title} is clearly ahead in {ahead} of {len(table)} cells and clearly behind in "
-        f"{behind or 'none'}**; the difference goes from {_cell(table, worst)} to {_cell(table, best)}. "
-        f"Averaged over widths it is {signed(by_share.iloc[0])} with {percent(gain.index[0])} of the labels and "
-        f"{signed(by_share.iloc[-1])} with all: distillation helps {_more(by_share)} where labels are few. "
-        f"Averaged over labels it is {signed(by_width.iloc[0])} at width {gain.columns[0]} and "
-        f"{signed(by_width.iloc[-1])} at {widest}: it helps {_more(by_width)} where the student is small."
+        f"{behind or 'none'}**; the difference goes from {_cell(table, worst, form)} to {_cell(table, best, form)}. "
+        f"Averaged over widths it is {form(by_share.iloc[0])} with {percent(gain.index[0])} of the labels and "
+        f"{form(by_share.iloc[-1])} with all: distillation helps {_more(by_share)} where labels are few. "
+        f"Averaged over labels it is {form(by_width.iloc[0])} at width {gain.columns[0]} and "
+        f"{form(by_width.iloc[-1])} at {widest}: it helps {_more(by_width)} where the student is small."
     )
     if len(enough):
         return text + (
             f" At width {widest} the student reaches with {percent(enough[0])} of the labels what the network trained "
-            f"directly reaches with all, {direct:.4f}."
+            f"directly reaches with all, {percent(direct, digits)}."
         )
-    return text + f" At width {widest} no share of the labels brings it to the {direct:.4f} of FFNN trained on all."
+    reached = percent(direct, digits)
+    return text + f" At width {widest} no share of the labels brings it to the {reached} of FFNN trained on all."
 
 
-def _cell(table, at) -> str:
-    return f"{signed(table['mean'][at])} ({percent(at[0])} of the labels, width {at[1]})"
+def _cell(table, at, form) -> str:
+    return f"{form(table['mean'][at])} ({percent(at[0])} of the labels, width {at[1]})"
 
 
 def _more(gains) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from kdlib.data import Split
 from kdlib.evaluation import comparison, results
-from kdlib.evaluation.formatting import difference, percent
+from kdlib.evaluation.formatting import decimal, percent, points
 from kdlib.methods import METHODS, Method, Problem, Role, Student, Trained
 from kdlib.training.plan import stack
 
@@ -108,9 +108,10 @@ def forest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` for people; intervals are in the figure."""
+    """The rows of `compare` for people, differences and their sd in points; intervals are in the figure."""
     chance = table.training.map({DRAWN: "fresh draws", GIVEN: "given data"})
     named = table.assign(method=[METHODS[name].title for name in table.method], over=chance)
+    named[["mean", "sd"]] *= 100
     named = named.rename(columns={"mean": "difference", "p": "p (Holm)", "won": "ahead in", "gap": "gap closed"})
     return named.set_index("method")[["over", "difference", "sd", "p (Holm)", "ahead in", "gap closed", "verdict"]]
 
@@ -125,9 +126,9 @@ def sentence(table: pd.DataFrame, method: str) -> str:
     }.get(drawn.verdict, "shows no significant difference to direct training over draws of the training data")
     text = (
         f"**{METHODS[method].title} {verdict}**: over {drawn.seeds} draws the difference in accuracy is "
-        f"{difference(drawn['mean'], drawn.low, drawn.high)} (95 % interval, p = {drawn.p:.2g}), and it is ahead in "
+        f"{points(drawn['mean'], drawn.low, drawn.high)} (95 % interval, p = {drawn.p:.2g}), and it is ahead in "
         f"{percent(drawn.won)} of them. Over as many initial weights on the given data the difference is "
-        f"{difference(given['mean'], given.low, given.high)}: {_agreement(drawn, given)}."
+        f"{points(given['mean'], given.low, given.high)}: {_agreement(drawn, given)}."
     )
     if np.isfinite(drawn.gap):
         text += (
@@ -136,8 +137,10 @@ def sentence(table: pd.DataFrame, method: str) -> str:
     if min(drawn.sd, given.sd) > 0:
         larger = "draw of the training data" if drawn.sd > given.sd else "initialisation"
         ratio = max(drawn.sd, given.sd) / min(drawn.sd, given.sd)
-        text += f" The difference has an sd of {drawn.sd:.4f} over draws and {given.sd:.4f} over initial weights: " + (
-            f"the {larger} matters more, {ratio:.1f} times." if ratio >= 1.1 else "about the same."
+        text += (
+            f" The difference has an sd of {decimal(100 * drawn.sd, 2)} points over draws and "
+            f"{decimal(100 * given.sd, 2)} over initial weights: "
+            + (f"the {larger} matters more, {ratio:.1f} times." if ratio >= 1.1 else "about the same.")
         )
     return text
 

@@ -20,8 +20,9 @@ import pandas as pd
 import tensorflow as tf
 
 from kdlib.data.dataset import Split
+from kdlib.evaluation import results as tidy
 from kdlib.evaluation.comparison import interval
-from kdlib.evaluation.formatting import estimate
+from kdlib.evaluation.formatting import difference, estimate, points
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods import Problem
 from kdlib.methods.direct import plain_network
@@ -141,16 +142,11 @@ def intervals(values: pd.DataFrame, column: str, *by: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high"])
 
 
-def text(values, digits: int = 4) -> str:
-    """`0.9812 [0.9801, 0.9820]`: mean and interval; a lone value has none."""
-    return estimate(np.mean(values), *interval(values), digits=digits)
-
-
 def at_the_end(results: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after the last domain, a row per method and order, a column per domain: mean over seeds."""
+    """Accuracy in percent after the last domain, a row per method and order, a column per domain: mean over seeds."""
     last = results[results.phase == results.phase.max()]
     table = last.pivot_table(index=["method", "order"], columns="domain", values="value")
-    return table.loc[list(TITLES)].rename(index=BRIEF, level="method")
+    return 100 * table.loc[list(TITLES)].rename(index=BRIEF, level="method")
 
 
 def forest(results: pd.DataFrame) -> pd.DataFrame:
@@ -162,9 +158,11 @@ def forest(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(results: pd.DataFrame) -> pd.DataFrame:
-    """Forgetting per order and domain: mean and interval over seeds, a column per method."""
-    each = by_domain(results).dropna()
-    cells = each.groupby(["order", "domain", "method"])["forgotten"].agg(text, digits=3).unstack("method")
+    """Forgetting in points per order and domain: mean and interval over seeds, a column per method."""
+    digits, each = tidy.digits(results.split.iloc[0]), by_domain(results).dropna()
+    groups = 100 * each.set_index(["order", "domain", "method"])["forgotten"]
+    cells = groups.groupby(level=groups.index.names).agg(lambda lost: difference(lost.mean(), *interval(lost), digits))
+    cells = cells.unstack("method")
     return cells[[key for key in TITLES if key in cells]].rename(columns=TITLES).rename_axis(columns=None)
 
 
@@ -177,14 +175,19 @@ def finding(results: pd.DataFrame, ffnn: np.ndarray) -> str:
     per_seed = per_seed[["forgotten", "later"]].mean()
     last = results[(results.phase == results.phase.max()) & (results.domain == "all")]
     per_seed["overall"] = last.groupby(["method", "seed"])["value"].mean()
-    plain, lines = per_seed.loc["plain"], []
+    plain, digits, lines = per_seed.loc["plain"], tidy.digits(results.split.iloc[0]), []
+
+    def mean(form, values):
+        return form(np.mean(values), *interval(values), digits=digits)
+
     for key in TITLES:
         mine, worst = per_seed.loc[key], each[each.method == key].groupby(["order", "domain"])["forgotten"].mean()
         order, k = worst.idxmax()
         line = (
-            f"- **{TITLES[key]}**: a later domain is learned to an accuracy of {text(mine.later)}; by the end "
-            f"{text(mine.forgotten)} is forgotten, most of domain {k} in the order {order.replace('-', ', ')} "
-            f"({worst.max():.4f}); over all domains the pass ends at {text(mine.overall)}"
+            f"- **{TITLES[key]}**: a later domain is learned to an accuracy of {mean(estimate, mine.later)}; "
+            f"forgetting is {mean(points, mine.forgotten)}, and largest of domain {k} in the order "
+            f"{order.replace('-', ', ')} ({points(worst.max(), digits=digits)}); over all domains the pass ends at "
+            f"{mean(estimate, mine.overall)}"
         )
         if key != "plain":
             less = _less(mine.forgotten - plain.forgotten, "forgetting")
@@ -193,8 +196,8 @@ def finding(results: pd.DataFrame, ffnn: np.ndarray) -> str:
     return (
         f"One pass, mean of {results.order.nunique()} orders and {len(plain)} seeds (95 % intervals over seeds):\n\n"
         + "\n".join(lines)
-        + f"\n\nThe network that sees all domains mixed reaches {text(ffnn)} with the same number of updates: "
-        f"{_less(plain.overall.to_numpy() - ffnn, 'accuracy')} in one pass without the term."
+        + f"\n\nThe network that sees all domains mixed reaches {mean(estimate, ffnn)} with the same number of "
+        f"updates: {_less(plain.overall.to_numpy() - ffnn, 'accuracy')} in one pass without the term."
     )
 
 

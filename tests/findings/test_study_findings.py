@@ -81,7 +81,7 @@ def test_the_verdict_on_an_explanation_is_that_of_the_mean_over_datasets(folder)
     put(folder, NAMES[1], "factorial", factorial=factorial_results(-0.1))
     text = study_findings.explanations(Reports(folder))
     assert "Means over 2 datasets" in text
-    assert "**supported**" in text and "+0.10" in text  # (0.3 - 0.1) / 2
+    assert "**supported**" in text and "+10.0" in text  # (0.3 - 0.1) / 2
     put(folder, NAMES[0], "factorial", factorial=factorial_results(-0.3))
     assert "**supported**" not in study_findings.explanations(Reports(folder))
 

@@ -56,7 +56,7 @@ def test_corners_change_one_factor_alone():
     assert table.alone[UNSELECTED] == pytest.approx(0)
     assert table.fixed["all 6"] == -table.alone["all 6"] == pytest.approx(0.14)
     words = factorial_findings.corners_table(table.reset_index())
-    assert words.loc[ORDER].tolist()[0].startswith("+0.14") and words.loc[ORDER].tolist()[1].startswith("−0.10")
+    assert words.loc[ORDER].tolist()[0].startswith("+14.0") and words.loc[ORDER].tolist()[1].startswith("−10.0")
 
 
 def test_an_interval_is_students():
@@ -71,7 +71,7 @@ def test_a_verdict_turns_with_the_numbers():
     def verdict(costs, factor=ORDER, **more):
         return factorial_findings.verdict(planted(costs, **more), factor)
 
-    assert "**supported**" in verdict({ORDER: 0.1}) and "by +0.10" in verdict({ORDER: 0.1})
+    assert "**supported**" in verdict({ORDER: 0.1}) and "by +10.0" in verdict({ORDER: 0.1})
     assert "**supported in part**" in verdict({ORDER: 0.02, SIGMOID: 0.1})
     assert "**not supported**" in verdict({ORDER: 0.007, SIGMOID: 0.1}), "clear, but less than a tenth of the gain"
     assert "**not supported**" in verdict({ORDER: -0.05})
@@ -81,9 +81,9 @@ def test_a_verdict_turns_with_the_numbers():
 
 def test_the_leading_factors_are_named():
     costly = factorial_findings.leading_factors(planted({SIGMOID: 0.1}))
-    assert costly.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” −0.1")
+    assert costly.startswith("On average over all others, these cost accuracy: “softmax over sigmoids” −10.")
     gainful = factorial_findings.leading_factors(planted({SIGMOID: -0.1}))
-    assert "these gain accuracy: “softmax over sigmoids” +0.1" in gainful
+    assert "these gain accuracy: “softmax over sigmoids” +10." in gainful
     assert "none is shown" in factorial_findings.leading_factors(planted({}, seeds=1))
 
 
@@ -91,7 +91,7 @@ def test_the_nearest_setting_is_found_and_judged():
     frame = pd.DataFrame({"temperature": [1.0, 5.0], "alpha": 0.5, "epochs": 25, "mean": [0.7, 0.83], "sd": 0.01})
     known = frame.assign(published=0.84, distance=(frame["mean"] - 0.84).abs())
     assert factorial_findings.nearest_setting(known).temperature == 5
-    assert "**reproduced** within 0.02 (1 of 2" in factorial_findings.reproduced(known)
+    assert "83.0 ± 1.0%, 1.0 points away; **reproduced** within 2 points (1 of" in factorial_findings.reproduced(known)
     far = frame.assign(published=0.5, distance=(frame["mean"] - 0.5).abs())
     assert "T = 1," in factorial_findings.reproduced(far)
     assert "**not reproduced**" in factorial_findings.reproduced(far)

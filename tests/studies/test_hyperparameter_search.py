@@ -143,10 +143,12 @@ def test_sentences_turn_with_the_numbers():
     fair = hyperparameter_search.finding(made_up(gain=-0.01, lead=0.01), default)
     assert "(cosine 0.003, no decay, 300 epochs)" in fair
     assert "**2 of 2** methods. " in fair
-    assert "KD, routed is better (+0.0115" in fair
+    assert "KD, routed is better (+1.15" in fair
     turned = hyperparameter_search.finding(made_up(gain=0.01, lead=-0.01), default)
-    assert "**1 of 2** methods; the choice is better for FFNN (+0.0115" in turned
+    assert "**1 of 2** methods; the choice is better for FFNN (+1.15" in turned
     assert "KD, routed is worse" in turned
+    words = hyperparameter_search.gains_table(hyperparameter_search.gains(made_up(gain=0.01, lead=-0.01)), 1)
+    assert words.loc["FFNN"].tolist()[:2] == ["89.0%", "90.2%"] and words.loc["FFNN"].tolist()[2].startswith("+1.2 [")
     alone = hyperparameter_search.finding(made_up(gain=0.01, lead=0.01, seeds=1), default)
     assert "nothing is shown" in alone
     assert "nan" not in alone

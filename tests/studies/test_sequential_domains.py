@@ -135,6 +135,8 @@ def test_sentences_turn_with_the_numbers():
     helped = sequential_domains.finding(made_up(), ffnn)
     assert "less forgetting and more accuracy at the end" in helped
     assert "less accuracy in one pass" in helped
+    assert "learned to an accuracy of 90.0%" in helped and "forgetting is +30." in helped
+    assert sequential_domains.table(made_up()).loc[("0-1", "0"), "With the term, as published"].startswith("+10.1 [")
     turned = sequential_domains.finding(made_up(lost=0.0, later=0.99, lost_with_term=0.4), ffnn - 0.3)
     assert "more forgetting and less accuracy at the end" in turned
     assert "more accuracy in one pass" in turned
