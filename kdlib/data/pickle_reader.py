@@ -1,16 +1,18 @@
 """Reads a pickle of a dict of NumPy arrays without running anything in it.
 
-A pickle is a program for a small stack machine, and `pickle.load` runs whatever it says. This interpreter knows only
-the opcodes that a dict of str -> array needs, protocols 0 to 5, as NumPy 1 and 2 write them. Names resolve to the
-plain classes of `pickle_types`, never to objects of NumPy or Python; nothing is imported or called; sizes are compared
-with the bytes that the file has before memory is allocated.
+A pickle is a program for a small stack machine, and `pickle.load` runs whatever it says. This interpreter, to which
+CPython's `pickletools` gives opcodes with their arguments, knows only those that a dict of str -> array needs,
+protocols 0 to 5, as NumPy 1 and 2 write them. Names resolve to the plain classes of `pickle_types`, never to objects of
+NumPy or Python; nothing is imported or called; sizes are compared with the bytes that the file has before memory is
+allocated.
 
-Follows CPython's `pickletools`. Out of scope, because arrays of numbers do not need them: lists, floats, objects,
-persistent ids, extension codes, out-of-band buffers, strings of Python 2, and axes in an order that is neither C's nor
-Fortran's.
+Out of scope, because arrays of numbers do not need them: lists, floats, objects, persistent ids, extension codes,
+out-of-band buffers, strings of Python 2, and axes in an order that is neither C's nor Fortran's.
 """
 
-import pickletools  # for its table of opcode names
+import io
+import pickletools
+import warnings
 
 import numpy as np
 
@@ -19,12 +21,11 @@ from kdlib.data.files import DataContractError, UnsafePickleError
 
 MAX_OPCODES = 20_000  #: fourteen arrays need about 600
 MAX_MARKS = 8  #: open at the same time; arrays need four
-OPCODES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
-WIDTHS = {  # bytes of an opcode's number, or of the length in front of its payload
-    "BININT1": 1, "BININT2": 2, "BINPUT": 1, "LONG_BINPUT": 4, "BINGET": 1, "LONG_BINGET": 4,
-    "SHORT_BINUNICODE": 1, "BINUNICODE": 4, "BINUNICODE8": 8,
-    "SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8,
+VALUES = {
+    "BININT", "BININT1", "BININT2", "LONG1", "INT", "LONG", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
+    "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
 }  # fmt: skip
+"""Opcodes whose argument is a value: a whole number, a text or bytes."""
 NOT_ARRAYS = {
     "EMPTY_LIST": "a Python list", "LIST": "a Python list", "EMPTY_SET": "a Python set",
     "BINFLOAT": "a Python float", "FLOAT": "a Python float",
@@ -46,31 +47,35 @@ def loads(data: bytes) -> dict[str, np.ndarray]:
         raise DataContractError(f"expected a pickle of a dict of arrays, got {OTHER_FILES[start]}")
     machine = _Machine(data)
     try:
-        return machine.run()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of `pickletools`, for a name with a backslash
+            return machine.run()
     except (UnsafePickleError, DataContractError) as error:
         raise type(error)(f"{machine.place()} {error}") from None
-    except (IndexError, KeyError, ValueError):  # an empty stack, an unknown memo index, bad numbers or UTF-8
-        raise UnsafePickleError("the pickle is malformed: damaged, or another kind of file") from None
+    except (IndexError, KeyError, ValueError):  # an empty stack, an unknown memo index, bad numbers, an early end
+        reason = "is malformed: damaged, not copied as a whole, or another kind of file"
+        raise UnsafePickleError(f"{machine.place()} {reason}") from None
 
 
 class _Machine:
     """The interpreter: a stack, the stacks below open marks, and a memo."""
 
     def __init__(self, data: bytes):
-        self.data, self.at, self.frame_end = data, 0, 0
+        self.source, self.size, self.frame_end = io.BytesIO(data), len(data), 0
         self.stack, self.below, self.memo = [], [], {}
         self.budget = 2 * len(data)  # bytes of all arrays and encoded texts, which the memo can repeat
 
     def run(self) -> dict[str, np.ndarray]:
-        for _ in range(MAX_OPCODES):
-            opcode = OPCODES.get(self.take(1)[0])
-            if opcode == "STOP":
-                return self.result()
-            self.step(opcode)
-        raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where fourteen arrays need about 600")
+        for count, (opcode, argument, start) in enumerate(pickletools.genops(self.source)):
+            if count == MAX_OPCODES:
+                raise UnsafePickleError(f"has more than {MAX_OPCODES} opcodes, where fourteen arrays need about 600")
+            if start < self.frame_end < self.source.tell():
+                raise UnsafePickleError("is malformed: a value extends beyond its frame")
+            self.step(opcode.name, argument)
+        return self.result()
 
     def result(self) -> dict[str, np.ndarray]:
-        if self.at != len(self.data) or self.below or len(self.stack) != 1:
+        if self.source.tell() != self.size or self.below or len(self.stack) != 1:
             raise UnsafePickleError("is malformed: it ends in the middle of a value, or bytes follow its end")
         if type(self.stack[0]) is not dict:
             raise DataContractError(
@@ -79,17 +84,17 @@ class _Machine:
         made = {id(array): array.numpy() for array in self.stack[0].values()}  # shared arrays stay shared
         return {key: made[id(array)] for key, array in self.stack[0].items()}
 
-    def step(self, opcode: str | None):
+    def step(self, opcode: str, argument):
         stack = self.stack
         match opcode:
             case "PROTO":
-                if (protocol := self.number(1)) > 5:
-                    raise UnsafePickleError(f"is of protocol {protocol}, not of 0 to 5; save with protocol=4")
+                if argument > 5:
+                    raise UnsafePickleError(f"is of protocol {argument}, not of 0 to 5; save with protocol=4")
             case "FRAME":
-                length = self.number(8)
-                if self.at < self.frame_end or length > len(self.data) - self.at:
+                here = self.source.tell()
+                if here <= self.frame_end or argument > self.size - here:
                     raise UnsafePickleError("is malformed: a frame extends beyond the file, or begins inside another")
-                self.frame_end = self.at + length
+                self.frame_end = here + argument
             case "MARK":
                 if len(self.below) == MAX_MARKS:
                     raise UnsafePickleError(f"has values nested more than {MAX_MARKS} deep; arrays need four")
@@ -99,23 +104,8 @@ class _Machine:
                 stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(opcode == "NEWTRUE")
-            case "BININT":
-                stack.append(int.from_bytes(self.take(4), "little", signed=True))
-            case "BININT1" | "BININT2":
-                stack.append(self.number(WIDTHS[opcode]))
-            case "LONG1":
-                if (width := self.number(1)) > 8:
-                    raise UnsafePickleError(f"has an integer of {width} bytes, where sizes need at most 8")
-                stack.append(int.from_bytes(self.take(width), "little", signed=True))
-            case "INT" | "LONG":
-                text = self.line(limit=24)
-                stack.append(text == b"01" if text in (b"00", b"01") else int(text.removesuffix(b"L")))
-            case "UNICODE":
-                stack.append(str(self.line(limit=len(self.data)), "raw-unicode-escape"))
-            case "SHORT_BINUNICODE" | "BINUNICODE" | "BINUNICODE8":
-                stack.append(str(self.take(self.number(WIDTHS[opcode])), "utf-8"))
-            case "SHORT_BINBYTES" | "BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
-                stack.append(self.take(self.number(WIDTHS[opcode])))
+            case _ if opcode in VALUES:
+                stack.append(argument)
             case "EMPTY_TUPLE":
                 stack.append(())
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
@@ -137,12 +127,11 @@ class _Machine:
                 set_items(self.below[-1][-1], stack)
                 self.pop_mark()
             case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
-                self.memo[self.index(opcode)] = stack[-1]
+                self.memo[len(self.memo) if opcode == "MEMOIZE" else argument] = stack[-1]
             case "GET" | "BINGET" | "LONG_BINGET":
-                stack.append(self.memo[self.index(opcode)])
+                stack.append(self.memo[argument])
             case "GLOBAL":
-                module, name = self.line(limit=200), self.line(limit=200)
-                stack.append(pickle_types.resolve(str(module, "utf-8"), str(name, "utf-8")))
+                stack.append(pickle_types.resolve(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
                 name, module = stack.pop(), stack.pop()
                 stack.append(pickle_types.resolve(module, name))
@@ -154,36 +143,14 @@ class _Machine:
                 state = stack.pop()
                 pickle_types.fill(stack[-1], state)
                 self.spend(stack[-1])
-            case None:
-                raise UnsafePickleError("is malformed: damaged, or another kind of file")
+            case "STOP":
+                pass
             case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
                 raise DataContractError("was written by Python 2; load it there, and save it with Python 3")
             case _ if opcode in NOT_ARRAYS:
                 raise DataContractError(f"holds {NOT_ARRAYS[opcode]}, not an array; {pickle_types.CONVERT}")
             case _:
                 raise pickle_types.not_needed(f"uses the opcode {opcode}")
-
-    def take(self, length: int) -> memoryview:
-        """The next bytes of the file, without a copy."""
-        start, end = self.at, self.at + length
-        if end > len(self.data) or start < self.frame_end < end:
-            raise UnsafePickleError("is malformed: the file, or a frame in it, ends too early; was all of it copied?")
-        self.at = end
-        return memoryview(self.data)[start:end]
-
-    def number(self, width: int) -> int:
-        return int.from_bytes(self.take(width), "little")
-
-    def line(self, limit: int) -> bytes:
-        end = self.data.find(b"\n", self.at, self.at + limit + 1)
-        if end < 0:
-            raise UnsafePickleError("is malformed: a line of text has no end, or is longer than arrays need")
-        return bytes(self.take(end + 1 - self.at)[:-1])
-
-    def index(self, opcode: str) -> int:
-        if opcode == "MEMOIZE":
-            return len(self.memo)
-        return int(self.line(limit=10)) if opcode in ("PUT", "GET") else self.number(WIDTHS[opcode])
 
     def pop_mark(self) -> list:
         items, self.stack = self.stack, self.below.pop()

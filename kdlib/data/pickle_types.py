@@ -51,7 +51,7 @@ class Array:
 
     raw = None
 
-    def fill(self, dtype: Dtype, shape: tuple, order: str, raw: memoryview):
+    def fill(self, dtype: Dtype, shape: tuple, order: str, raw: bytes | bytearray):
         size = DTYPES[dtype.code]
         if self.raw is not None or not all(type(n) is int and n >= 0 for n in shape):
             raise UnsafePickleError("is malformed: an array has contents twice, or a shape not of whole numbers")
@@ -82,11 +82,11 @@ def resolve(module, name) -> Name:
 def call(name, args):
     """The result of calling a function of a pickle of arrays, as plain classes."""
     match name, args:
-        case Name.RECONSTRUCT, (Name.NDARRAY, (0,), memoryview() as kind) if kind == b"b":
+        case Name.RECONSTRUCT, (Name.NDARRAY, (0,), b"b"):
             return Array()  # `fill` gives it its contents
-        case Name.FROMBUFFER, (memoryview() as raw, Dtype() as dtype, tuple() as shape, "C" | "F" as order):
+        case Name.FROMBUFFER, ((bytes() | bytearray()) as raw, Dtype() as dtype, tuple() as shape, "C" | "F" as order):
             return Array().fill(dtype, shape, order, raw)
-        case Name.SCALAR, (Dtype() as dtype, memoryview() as raw):
+        case Name.SCALAR, (Dtype() as dtype, bytes() as raw):
             return Array().fill(dtype, (), "C", raw)
         case Name.DTYPE, (str() as code, _, _) if code in DTYPES:
             return Dtype(code)
@@ -96,16 +96,16 @@ def call(name, args):
                 ".astype(float), and text with np.unique(values, return_inverse=True)[1]"
             )
         case Name.ENCODE, (str() as text, "latin1"):
-            return memoryview(text.encode("latin-1"))
+            return text.encode("latin-1")
         case Name.BYTES, ():
-            return memoryview(b"")
+            return b""
     raise UnsafePickleError(f"is malformed: it does not make an array as NumPy does; {CONVERT}")
 
 
 def fill(target, state) -> None:
     """Sets the state of an object in a pickle of arrays."""
     match target, state:
-        case Array(), (1, tuple() as shape, Dtype() as dtype, (True | False | 0 | 1) as fortran, memoryview() as raw):
+        case Array(), (1, tuple() as shape, Dtype() as dtype, (True | False | 0 | 1) as fortran, bytes() as raw):
             target.fill(dtype, shape, "F" if fortran else "C", raw)
         case Dtype(is_built=False), (3, "<" | ">" | "|" as order, None, None, None, -1, -1, 0):
             target.order, target.is_built = order, True
@@ -116,7 +116,7 @@ def fill(target, state) -> None:
 def size(made) -> int:
     """Bytes that an object made here holds."""
     held = made.raw if type(made) is Array else made
-    return len(held) if type(held) is memoryview else 0
+    return len(held) if type(held) in (bytes, bytearray) else 0
 
 
 def pack(items: list) -> tuple:
