@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
-from dataclasses import fields
+from functools import partial
 
 from kdlib.evaluation.formatting import counted
 from kdlib.report import command_line
@@ -52,8 +52,7 @@ def _update(given, update) -> int:
     """Calls `update` with the settings given and a display; prints what went wrong, and where the pages are."""
     from kdlib.report import progress, publish, request
 
-    settings = {field.name: getattr(given, field.name) for field in fields(Settings)}
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = command_line.given_settings(given)
     try:
         before = signal.signal(signal.SIGTERM, _terminate)
         try:
@@ -74,7 +73,7 @@ def _update(given, update) -> int:
 
 
 def _request(given, **more):
-    from kdlib.report import navigation, own_methods, request
+    from kdlib.report import own_methods, request
 
     return request.Request(
         data=given.data,
@@ -87,7 +86,7 @@ def _request(given, **more):
         timeout=_at_least_one("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
         force=given.force,
         methods=given.methods and own_methods.read(given.methods),
-        command=navigation.command(given),
+        command=command_line.command(given),
         **more,
     )
 
@@ -104,44 +103,38 @@ def _terminate(*_):
 
 def check(given) -> int:
     """Prints what datasets hold, or why they are refused."""
-    from kdlib.data import DataContractError, UnsafePickleError, load
-    from kdlib.report.progress import printable
+    from kdlib.data import DataContractError, UnsafePickleError
 
-    status = 0
-    for path in given.files:
-        try:
-            print(printable(_describe(path, load(path))))
-        except (DataContractError, UnsafePickleError) as error:
-            status = print_error(" ".join(str(error).split()), FAILED)
-        except OSError as error:
-            status = print_error(f"{path}: {error.strerror}", FAILED)
-    return status
+    return max(_attempt(partial(_describe, path), DataContractError, UnsafePickleError) for path in given.files)
 
 
 def convert(given) -> int:
     """Turns a CSV file into a dataset."""
-    from kdlib.data import DataContractError, csv_import, load, save
+    from kdlib.data import DataContractError, csv_import, files, save
     from kdlib.report.progress import printable
 
     if given.dataset.suffix != ".pkl":
         expected = "a name that ends in .pkl, which a report looks for"
         return print_error(f"dataset: expected {expected}, got {str(given.dataset)!r}")
-    try:
+
+    def write() -> str:
         table, teachers = csv_import.read(given.table), given.teacher or ()
-        arrays, meanings = csv_import.arrays(table, given.label, given.domain, given.split, teachers)
-        save(given.dataset, arrays)
-    except DataContractError as error:
-        text = " ".join(str(error).split())
-        return print_error(text if text.startswith(given.table.name) else f"{given.table.name}: {text}", FAILED)
-    except OSError as error:
-        return print_error(f"{error.filename}: {error.strerror}", FAILED)
-    for column, names in meanings.items():
-        print(printable(f"{column}: {', '.join(f'{i} is {name}' for i, name in enumerate(names))}"))
-    print(printable(_describe(given.dataset, load(given.dataset))))
-    return 0
+        with files.name_file_in_errors(given.table):
+            arrays, meanings = csv_import.arrays(table, given.label, given.domain, given.split, teachers)
+            save(given.dataset, arrays)
+        lines = [f"{column}: {', '.join(f'{i} is {name}' for i, name in enumerate(names))}"
+                 for column, names in meanings.items()]  # fmt: skip
+        return "\n".join([*map(printable, lines), _describe(given.dataset)])
+
+    return _attempt(write, DataContractError)
 
 
-def _describe(path, data) -> str:
+def _describe(path) -> str:
+    from kdlib.data import load
+    from kdlib.data.contract import are_probabilities
+    from kdlib.report.progress import printable
+
+    data = load(path)
     samples = [f"{len(split)} {name}" for name, split in data.splits.items()]
     sizes = [
         counted(data.features, "feature"),
@@ -152,12 +145,10 @@ def _describe(path, data) -> str:
     if data.more is not None:
         text += f"; {counted(len(data.more), 'unlabelled sample')}"
     if data.train.t is not None:
-        from kdlib.data.contract import are_probabilities
-
         kind = "probabilities" if are_probabilities(data.train.t) else "logits"
         keys = ", ".join(key for key in data.arrays() if key.startswith("t_"))
         text += f"; {counted(len(data.train.t), 'teacher')}, {kind} in {keys}"
-    return text
+    return printable(text)
 
 
 def export(given) -> int:
@@ -208,38 +199,41 @@ def verify(given) -> int:
     """Compares a report with the reference, or with an archive of another report."""
     from kdlib.report import archive, bits, reference
 
-    agrees = False
-
-    def compare() -> str:
-        nonlocal agrees
+    def compare() -> tuple[bool, list[str]]:
         is_archive = given.reference.suffix == ".zip"
         with archive.unpacked(given.reference) if is_archive else nullcontext(given.reference) as other:
             agrees, lines = reference.compare(given.out, other)
         if lines != [reference.SAME] and (digests := given.reference.parent / bits.FILE).is_file():
             lines += bits.compare(bits.compute(), digests)[1]
-        return "\n".join([*lines, f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}"])
+        return agrees, [*lines, f"{given.out} {'agrees' if agrees else 'does not agree'} with {given.reference}"]
 
-    status = _attempt(compare, archive.ArchiveError, reference.NotComparable, status=USAGE)
-    return status or (0 if agrees else FAILED)
+    return _judge(compare, archive.ArchiveError, reference.NotComparable)
 
 
 def bits(given) -> int:
     """Compares what this machine computes with digests of a file, layer by layer; or writes the file."""
     from kdlib.report import bits
 
-    agrees = True
-
-    def compare() -> str:
-        nonlocal agrees
+    def compare() -> tuple[bool, list[str]]:
         if given.keep:
             given.file.write_bytes(bits.record(bits.compute()))
-            return given.file
+            return True, [str(given.file)]
         bits.read(given.file)  # before what takes long
-        agrees, lines = bits.compare(bits.compute(), given.file)
+        return bits.compare(bits.compute(), given.file)
+
+    return _judge(compare, ValueError)
+
+
+def _judge(compare, *errors: type[Exception]) -> int:
+    """Prints the lines that `compare` returns beside whether all agrees; returns the exit status."""
+    agrees = False
+
+    def act() -> str:
+        nonlocal agrees
+        agrees, lines = compare()
         return "\n".join(lines)
 
-    status = _attempt(compare, ValueError, status=USAGE)
-    return status or (0 if agrees else FAILED)
+    return _attempt(act, *errors, status=USAGE) or (0 if agrees else FAILED)
 
 
 def _attempt(act, *errors: type[Exception], status: int = FAILED) -> int:

@@ -11,10 +11,10 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
-from kdlib.report import crate, manifest
+from kdlib.report import command_line, crate, manifest
+from kdlib.report.plan import as_parameters
 from kdlib.settings import Settings
 
 FILE = "archive.zip"  #: in the folder of the report
@@ -129,10 +129,8 @@ def _command(runs: dict[str, dict], own: Iterable[str]) -> str:
     """The command that brings the report up to date, which it is."""
     given = next((record["parameters"] for name, record in runs.items() if name), {})
     words = ["python tools/environment.py -m kdlib.report run"]
-    for name, default in asdict(Settings()).items():
-        value = tuple(given[name]) if isinstance(given.get(name), list) else given.get(name, default)
-        if value != default:
-            words.append(f"--{name.replace('_', '-')}={','.join(map(str, value)) if name == 'hidden' else value}")
+    usual = as_parameters(Settings())
+    words += command_line.options({name: given[name] for name in usual if given.get(name, usual[name]) != usual[name]})
     words += [f"--methods={name}" for name in own] + (["--draft"] if given.get("draft") else [])
     return " ".join([*words, *(["--study"] if any("/" in name for name in runs) else [])])
 

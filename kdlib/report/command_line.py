@@ -4,6 +4,7 @@ import argparse
 import ast
 import inspect
 import re
+import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -113,6 +114,33 @@ def _add_report_options(parser, out: str) -> None:
     add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)
     add("--dashboard", action="store_true", help="show Dask's dashboard, to this machine only")
     add("--timeout", type=_parse_value, metavar="SECONDS", help="limit for each notebook (none)")
+
+
+def command(given) -> str:
+    """The command that asks for the same on any machine: of files and folders it has the names only.
+
+    given: what was parsed.
+    """
+    words = [given.action, *([given.file.name] if "file" in given else []), f"--data={given.data.resolve().name}"]
+    words += options(given_settings(given))
+    words += [f"--methods={given.methods.name}"] if given.methods else []
+    words += [f"--{flag}" for flag in ("draft", "study") if getattr(given, flag, False)]
+    return shlex.join(["python", "-m", "kdlib.report", *words])
+
+
+def given_settings(given) -> dict:
+    """The settings that the command line names, and their values."""
+    settings = {field.name: getattr(given, field.name) for field in fields(Settings)}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def options(settings: dict) -> list[str]:
+    """Settings as options of the command line: `--batch-size=32`, `--hidden=64,32`."""
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for name, value in settings.items()
+    }
+    return [f"--{name.replace('_', '-')}={text}" for name, text in texts.items()]
 
 
 def _columns(text: str) -> list[str]:

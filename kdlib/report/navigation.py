@@ -4,13 +4,10 @@ Part of a page's key: a page is rendered again when any of it changes. Out of sc
 `pages/templates`.
 """
 
-import shlex
-from dataclasses import fields
 from urllib.parse import quote
 
 from kdlib.report import manifest
 from kdlib.report.plan import Request, Run
-from kdlib.settings import Settings
 
 
 def page_links(request: Request, run: Run, names: list[str], refused: dict[str, str]) -> dict:
@@ -42,18 +39,3 @@ def page_links(request: Request, run: Run, names: list[str], refused: dict[str, 
         status, _, why = reason.partition(": ")
         links["reports"].append({"name": name, "href": None, "status": status, "reason": why})
     return links
-
-
-def command(given) -> str:
-    """The command line that asks for the same on any machine: of files and folders it has the names only.
-
-    given: the parsed command line.
-    """
-    words = [given.action, *([given.file.name] if "file" in given else []), f"--data={given.data.resolve().name}"]
-    for name in (field.name for field in fields(Settings)):
-        if (value := getattr(given, name)) is not None:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.append(f"--{name.replace('_', '-')}={text}")
-    words += [f"--methods={given.methods.name}"] if given.methods else []
-    words += [f"--{flag}" for flag in ("draft", "study") if getattr(given, flag, False)]
-    return shlex.join(["python", "-m", "kdlib.report", *words])

@@ -384,10 +384,10 @@ def test_progress_in_a_notebook_shows_the_task_and_leaves_nothing(capfd):
     ],
 )
 def test_the_command_asks_for_the_same_and_names_no_machine(words, expected):
-    from kdlib.report import command_line, navigation
+    from kdlib.report import command_line
 
     given = command_line.parser().parse_args(words.split())
-    assert navigation.command(given) == f"python -m kdlib.report {expected}"
+    assert command_line.command(given) == f"python -m kdlib.report {expected}"
 
 
 def test_a_sweep_s_page_shows_no_single_setting():
