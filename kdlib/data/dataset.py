@@ -11,7 +11,6 @@ Out of scope: missing values, text, sample weights, and several labels per sampl
 """
 
 import hashlib
-import os
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -164,13 +163,8 @@ def save(path, data: Dataset | Mapping) -> None:
     written = pickle.dumps(arrays, protocol=3)
     # The name occurs once, before the bytes of the first array; later arrays refer to it.
     written = written.replace(b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n", 1)
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with files.replacing(Path(path)) as part:
         part.write_bytes(written)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_in(folder: Path, dataset: Dataset) -> str:

@@ -1,11 +1,12 @@
-"""Reads the bytes of an untrusted file, and defines the two errors for what may be wrong with it.
+"""Reads the bytes of an untrusted file, writes whole files, and defines the two errors for what may be wrong with one.
 
-The file is examined before it is opened, and no more of it is read than `MAX_BYTES`.
+A file is examined before it is opened, and no more of it is read than `MAX_BYTES`.
 """
 
 import os
 import stat
 from contextlib import contextmanager
+from pathlib import Path
 
 MAX_BYTES = 1 << 30  #: of a file; reading its arrays takes two to three times its size in memory
 
@@ -37,6 +38,17 @@ def read_bytes(path) -> bytes:
             raise DataContractError(f"{problem}; expected a pickle (make data writes four)") from None
         except (OSError, ValueError) as error:
             raise DataContractError(f"cannot be read: {getattr(error, 'strerror', error)}") from None
+
+
+@contextmanager
+def replacing(path: Path):
+    """Yields the path of a file to write, which takes the place of `path` once it is whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

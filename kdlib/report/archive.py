@@ -6,13 +6,13 @@ of archives can give, such as a DOI.
 """
 
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kdlib.data.files import replacing
 from kdlib.report import command_line, crate, manifest
 from kdlib.report.plan import as_parameters
 from kdlib.settings import Settings
@@ -55,16 +55,11 @@ def write(report: Path, data: Path, author: str, methods: Path | None = None) ->
     described = crate.describe(title, author, command, files, runs)
     files[crate.FILE] = json.dumps(described, indent=1, ensure_ascii=False).encode()
     path = report / FILE
-    part = path.with_name(f".{FILE}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for name, content in sorted(files.items()):
-                info = zipfile.ZipInfo(name, DATE)
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name, content in sorted(files.items()):
+            info = zipfile.ZipInfo(name, DATE)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     return path
 
 
