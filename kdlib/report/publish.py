@@ -69,20 +69,17 @@ def _replace(out, name, files, removed, record):
         if not parts or ".." in parts or file.startswith("/") or (folder / file).is_dir():
             raise PublishError(f"{name or 'summary'}: cannot publish a file under the name {file!r}")
     contents = files | ({} if record is None else {manifest.FILE: manifest.to_bytes(record)})  # the manifest last
-    staging = None
     try:
-        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=out))
-        # All that needs room on the disk comes before any change.
-        for number, (file, content) in enumerate(contents.items()):
-            (staging / str(number)).write_bytes(content)
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        for file in removed:
-            (folder / file).unlink(missing_ok=True)
-        for number, file in enumerate(contents):
-            os.replace(staging / str(number), folder / file)
+        with tempfile.TemporaryDirectory(prefix=STAGING, dir=out, ignore_cleanup_errors=True) as staging:
+            staged = {file: Path(staging, str(number)) for number, file in enumerate(contents)}
+            # All that needs room on the disk comes before any change.
+            for file, content in contents.items():
+                staged[file].write_bytes(content)
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            for file in removed:
+                (folder / file).unlink(missing_ok=True)
+            for file, path in staged.items():
+                os.replace(path, folder / file)
     except OSError as error:
         message = f"out: cannot write to {str(folder)!r}: {error.strerror}; what was published before is intact"
         raise PublishError(message) from None
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
