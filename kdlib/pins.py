@@ -66,9 +66,14 @@ def _can_be_pinned() -> bool:
 
 def features() -> list[str]:
     """Extensions of the instruction set that this processor has, as Linux names them."""
+    return sorted(set(processor("flags").split()))
+
+
+def processor(entry: str) -> str:
+    """What Linux says of the first processor, such as its `flags`; empty where it says nothing."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return []
-    flags = re.search(r"^flags\s*:(.*)", text, re.M)
-    return sorted(set(flags[1].split())) if flags else []
+        return ""
+    found = re.search(rf"^{entry}\s*:(.*)", text, re.M)
+    return found[1].strip() if found else ""

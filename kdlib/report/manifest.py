@@ -12,6 +12,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -55,14 +56,12 @@ def environment() -> dict:
     """
     versions = {}
     for package in RECORDED_PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "python": platform.python_version(),
         "versions": versions,
-        "cpu": _cpu(),
+        "cpu": pins.processor("model name") or platform.processor() or platform.machine(),
         "features": " ".join(filter(re.compile("avx|fma|sse").match, pins.features())),
         "libc": " ".join(platform.libc_ver()),
         "pins": pins.PINS if pins.are_set() else {},
@@ -70,15 +69,6 @@ def environment() -> dict:
         "threads": 1,
         "platform": f"{platform.system()} {platform.machine()}",
     }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def commit(folder: Path) -> dict | None:
