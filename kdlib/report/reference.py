@@ -85,22 +85,6 @@ def disagreements(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return both[both["ratio"] > 1].sort_values("ratio", ascending=False, kind="stable")
 
 
-def markdown_table(reference: Path, methods: dict[str, str]) -> str:
-    """The reference as README shows it: mean accuracy on fresh points, a row per dataset, a column per method.
-
-    methods: titles by name. The best of those that see the point alone, without Bayes, is bold.
-    """
-    means = pd.read_csv(reference / "means.csv", dtype={"dataset": str, "domain": str})
-    chosen = means[(means["split"] == "fresh") & (means["domain"] == "all") & (means["metric"] == "accuracy")]
-    table = chosen.pivot(index="dataset", columns="method", values="mean")[list(methods)]
-    best = table.drop(columns="bayes", errors="ignore").max(axis=1)
-    lines = ["| dataset | " + " | ".join(methods.values()) + " |", "|---" + "|---:" * len(methods) + "|"]
-    for name, row in table.iterrows():
-        cells = [f"**{value:.4f}**" if value == best[name] else f"{value:.4f}" for value in row]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def _describe(row) -> str:
     what = f"{row.dataset}, {row.method}, {row.metric} on {row.split}, domain {row.domain}"
     if np.isnan(row.mean_now) or np.isnan(row.mean_then):
