@@ -28,7 +28,7 @@ class MethodsError(Exception):
     """What is wrong with a file of methods, and in which line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnMethod(Method):
     """A method of a user's own, checked when it is trained and asked."""
 

@@ -56,9 +56,7 @@ class Student:
     queries: int = 0
     target: LogProbabilities | None = None
     choice: str = ""
-    inputs: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = (
-        None  #: network inputs of points; None: scaled
-    )
+    inputs: Callable | None = None  #: (x, domains or None) -> what the network sees; None: the scaled features
     activation: str = "softmax"  #: of the label head's outputs, one of `targets.ACTIVATIONS`
 
     def trained(self, problem: Problem, fit: Fit) -> Trained:
@@ -94,16 +92,16 @@ class Method:
     define: Callable[..., Student | Trained]
     title: str  #: in tables and figures
     role: Role
-    section: str  #: the section of a notebook that runs it
-    in_summary: bool  #: whether the summary of all datasets shows it
-    uses_domain: bool  #: whether predictions use the point's domain, which students do not see
-    needs_multiple_domains: bool
-    needs_known_distribution: bool
-    needs_original: bool
-    needs_answers: str  #: of teachers that the dataset brings: `any`, or `per domain`, of one teacher for each
-    teacher: str  #: of a student: the method that is its teacher, undistilled
-    control_of: str  #: of a control: the student that has what it lacks
-    isolates: str  #: of a control: what is shown if that student is better
+    section: str = "more methods"  #: the section of a notebook that runs it
+    in_summary: bool = False  #: whether the summary of all datasets shows it
+    uses_domain: bool = False  #: whether predictions use the point's domain, which students do not see
+    needs_multiple_domains: bool = False
+    needs_known_distribution: bool = False
+    needs_original: bool = False
+    needs_answers: str = ""  #: of teachers that the dataset brings: `any`, or `per domain`, of one teacher for each
+    teacher: str = ""  #: of a student: the method that is its teacher, undistilled
+    control_of: str = ""  #: of a control: the student that has what it lacks
+    isolates: str = ""  #: of a control: what is shown if that student is better
 
     @property
     def name(self) -> str:
@@ -135,28 +133,14 @@ class Method:
 METHODS: dict[str, Method] = {}
 
 
-def method(
-    title: str,
-    *,
-    role: str = Role.STUDENT,
-    section: str = "more methods",
-    in_summary: bool = False,
-    uses_domain: bool = False,
-    needs_multiple_domains: bool = False,
-    needs_known_distribution: bool = False,
-    needs_original: bool = False,
-    needs_answers: str = "",
-    teacher: str = "",
-    control_of: str = "",
-    isolates: str = "",
-):
-    """Registers a function of a `Problem` under its own name; its docstring says what the method is."""
+def method(title: str, role: str = Role.STUDENT, **registered):
+    """Registers a function of a `Problem` under its own name; its docstring says what the method is.
+
+    registered: the fields of `Method` that are not the default.
+    """
 
     def register(define):
-        METHODS[define.__name__] = Method(
-            define, title, Role(role), section, in_summary, uses_domain, needs_multiple_domains,
-            needs_known_distribution, needs_original, needs_answers, teacher, control_of, isolates,
-        )  # fmt: skip
+        METHODS[define.__name__] = Method(define, title, Role(role), **registered)
         return define
 
     return register

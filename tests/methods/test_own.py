@@ -63,7 +63,7 @@ def test_the_example_is_short_and_its_target_is_the_weighted_product(load, probl
         ("\n\nraise ValueError\n", "mine.py, line 3: ValueError"),
         ("x = 1\n", "mine.py: expected a function under @method, got none; CONTRIBUTING.md shows one"),
         (HEAD + '@method("Mine", rol="student")\ndef mine(problem):\n    """Mine."""\n',
-         "mine.py, line 3: TypeError: method() got an unexpected keyword argument 'rol'"),
+         "mine.py, line 3: TypeError: Method.__init__() got an unexpected keyword argument 'rol'"),
         (HEAD + '@method("Mine", role="pupil")\ndef mine(problem):\n    """Mine."""\n',
          "mine.py, line 3: ValueError: 'pupil' is not a valid Role"),
         (HEAD + '@method("Mine")\ndef mine(problem):\n    pass\n',
