@@ -121,7 +121,7 @@ class DensityGate:
 class WeightedSites:
     """The sites' answers under weights that follow from these answers alone, as a teacher.
 
-    weigh: log-probabilities (site, n, classes) -> weights (n, site); None: the mean of logits.
+    weigh: log-probabilities (site, 1, n, classes) -> weights (1, n, site); None: the mean of logits.
     """
 
     def __init__(self, sites: list[Site], weigh: Callable[[np.ndarray], np.ndarray] | None):
@@ -129,21 +129,14 @@ class WeightedSites:
 
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         """(1, n, classes)."""
-        log_p = np.maximum([site.log_probabilities(x)[0] for site in self.sites], FLOOR)
-        if self.weigh is None:
-            return targets.log_softmax(log_p.mean(axis=0))[None]
-        return targets.mixture(log_p[:, None], self.weigh(log_p))
+        log_p = np.maximum([site.log_probabilities(x) for site in self.sites], FLOOR)
+        return targets.mixture(log_p, self.weigh(log_p)) if self.weigh else targets.log_softmax(log_p.mean(axis=0))
 
 
 def by_confidence(log_p: np.ndarray) -> np.ndarray:
     """Weights in proportion to each teacher's highest probability."""
-    highest = np.exp(log_p.max(axis=2)).T
-    return highest / highest.sum(axis=1, keepdims=True)
-
-
-def by_entropy(log_p: np.ndarray) -> np.ndarray:
-    """Weights by the softmax of minus each teacher's entropy."""
-    return targets.entropy_weights(log_p[:, None])[0]
+    highest = np.moveaxis(np.exp(log_p.max(axis=3)), 0, 2)
+    return highest / highest.sum(axis=2, keepdims=True)
 
 
 def gated_sites(problem: Problem) -> Mixture:
@@ -203,7 +196,7 @@ def sites_confidence(problem: Problem) -> Student:
 )  # fmt: skip
 def sites_entropy(problem: Problem) -> Student:
     """Sites weigh more where their teacher is surer: the softmax of minus the entropies."""
-    return taught_by_sites(problem, "sites_entropy", WeightedSites(problem.once(sites), by_entropy))
+    return taught_by_sites(problem, "sites_entropy", WeightedSites(problem.once(sites), targets.entropy_weights))
 
 
 @method(

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from small_datasets import arrays, small_dataset
 
 from kdlib.data import from_arrays, gaussians
-from kdlib.methods import METHODS, Problem, kernel_teachers, sites
+from kdlib.methods import METHODS, Problem, kernel_teachers, sites, targets
 from kdlib.settings import Settings
 from kdlib.training.cache import Cache
 
@@ -144,7 +144,7 @@ def test_other_weights_by_hand(three):
     np.testing.assert_allclose(np.exp(found[0]), special.softmax(logits.mean(axis=0), axis=1), rtol=1e-6)
     for weigh, weights in (
         (sites.by_confidence, p.max(axis=2)),
-        (sites.by_entropy, np.exp(-special.entr(p).sum(axis=2))),
+        (targets.entropy_weights, np.exp(-special.entr(p).sum(axis=2))),
     ):
         expected = np.einsum("kn,knc->nc", weights / weights.sum(axis=0), p)
         found = np.exp(sites.WeightedSites(every, weigh).log_probabilities(x))[0]
