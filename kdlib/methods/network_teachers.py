@@ -4,6 +4,7 @@ The students differ in their target alone: which teacher a point is taught by, o
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,19 @@ def student_of_teachers(problem: Problem, task: str, target, **more) -> Student:
     return distil(problem, task, target, **({"teacher_updates": teacher_updates(problem)} | more))
 
 
+def student_of_mixture(problem: Problem, task: str, weigh: Callable, **more) -> Student:
+    """A student of the weighted mean of all teachers' probabilities.
+
+    weigh: weights (n, domain), or (member, n, domain), of points and what the teachers say of them, their logits.
+    """
+
+    def target(x, d=None):
+        logits = teacher_logits(problem, x)
+        return targets.mixture(logits, weigh(x, logits))
+
+    return student_of_teachers(problem, task, target, **more)
+
+
 @method("Teachers, told the domain", role="teacher", section="teachers", uses_domain=True)
 def teachers(problem: Problem) -> Trained:
     """One network per domain, trained on that domain alone; each answers for the points of its own domain."""
@@ -132,22 +146,14 @@ def kd_routed(problem: Problem) -> Student:
 )  # fmt: skip
 def kd_mean(problem: Problem) -> Student:
     """Taught by the plain mean of the teachers' probabilities, as if each knew all domains (You et al. 2017)."""
-
-    def target(x, d=None):
-        return targets.mixture(teacher_logits(problem, x), np.full((len(x), problem.domains), 1 / problem.domains))
-
-    return student_of_teachers(problem, "kd_mean", target)
+    return student_of_mixture(problem, "kd_mean", lambda x, _: np.full((len(x), problem.domains), 1 / problem.domains))
 
 
 @method("KD, gated", section="averaged", in_summary=True, needs_multiple_domains=True)
 def kd_gated(problem: Problem) -> Student:
     """Taught by all teachers, each weighted by P(k | x) from the domain head of the two-headed network."""
-
-    def target(x, d=None):
-        return targets.mixture(teacher_logits(problem, x), learned_gate(problem, x))
-
     updates = teacher_updates(problem) + two_headed_network(problem).updates
-    return student_of_teachers(problem, "kd_gated", target, teacher_updates=updates)
+    return student_of_mixture(problem, "kd_gated", lambda x, _: learned_gate(problem, x), teacher_updates=updates)
 
 
 @method("KD, mean of logits", section="other weights", needs_multiple_domains=True)
@@ -163,33 +169,23 @@ def kd_mean_logits(problem: Problem) -> Student:
 @method("KD, weighted by entropy", section="other weights", needs_multiple_domains=True)
 def kd_entropy(problem: Problem) -> Student:
     """Teachers weigh more where they are surer: per sample, the softmax of minus their entropies."""
-
-    def target(x, d=None):
-        logits = teacher_logits(problem, x)
-        return targets.mixture(logits, targets.entropy_weights(logits))
-
-    return student_of_teachers(problem, "kd_entropy", target)
+    return student_of_mixture(problem, "kd_entropy", lambda _, logits: targets.entropy_weights(logits))
 
 
 @method("KD, weighted by labels (CA-MKD)", section="other weights", needs_multiple_domains=True)
 def kd_confidence(problem: Problem) -> Student:
     """Teachers weigh more where they are right about the label (CA-MKD, Zhang et al. 2022, eq. 3)."""
 
-    def target(x, d):
-        logits = teacher_logits(problem, x)
-        return targets.mixture(logits, targets.confidence_weights(logits, problem.train.y))
+    def weigh(_, logits):
+        return targets.confidence_weights(logits, problem.train.y)
 
-    return student_of_teachers(problem, "kd_confidence", target, agreement=False)
+    return student_of_mixture(problem, "kd_confidence", weigh, agreement=False)
 
 
 @method("KD, true gate", section="other weights", needs_multiple_domains=True, needs_known_distribution=True)
 def kd_gated_true(problem: Problem) -> Student:
     """Taught by all teachers, each weighted by the true P(k | x): what a better gate could give."""
-
-    def target(x, d=None):
-        return targets.mixture(teacher_logits(problem, x), problem.distribution.domain_posterior(x))
-
-    return student_of_teachers(problem, "kd_gated_true", target)
+    return student_of_mixture(problem, "kd_gated_true", lambda x, _: problem.distribution.domain_posterior(x))
 
 
 @method("KD from itself", role="control", section="other teachers")
