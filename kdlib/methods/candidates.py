@@ -32,9 +32,6 @@ NETWORK_COPIES = 10  #: of each point, for networks that learn from noisy copies
 class LinearMachine(SklearnTeacher):
     """Logistic regression, its regularisation chosen by cross-validated likelihood."""
 
-    def __init__(self):
-        super().__init__(None)
-
     def choose(self, x: np.ndarray, y: np.ndarray):
         machine = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         return search([(machine, {"logisticregression__C": 10.0 ** np.arange(-2, 3)})], x, y)
@@ -42,9 +39,6 @@ class LinearMachine(SklearnTeacher):
 
 class BoostedTrees(SklearnTeacher):
     """Gradient boosting of small trees (Friedman 2001)."""
-
-    def __init__(self):
-        super().__init__(None)
 
     def choose(self, x: np.ndarray, y: np.ndarray):
         settings = {"max_iter": 60, "max_leaf_nodes": 8, "l2_regularization": 1.0, "early_stopping": False}

@@ -42,9 +42,6 @@ class KernelMachine(SklearnTeacher):
     grid of regularisation, the latter of widths too.
     """
 
-    def __init__(self):
-        super().__init__(None)
-
     def choose(self, x: np.ndarray, y: np.ndarray):
         logistic = LogisticRegression(max_iter=2000)
         searched = []

@@ -36,11 +36,11 @@ class Teacher(Protocol):
 class SklearnTeacher:
     """A scikit-learn classifier that gives probabilities; a class without samples gets probability 0."""
 
-    def __init__(self, estimator):
+    def __init__(self, estimator=None):
         self.estimator = estimator
 
     def choose(self, x: np.ndarray, y: np.ndarray):
-        """The fitted estimator; subclasses choose between several."""
+        """The fitted estimator; subclasses choose one, and are given none."""
         return clone(self.estimator).fit(x, y)
 
     @threadpool_limits.wrap(limits=1)  # products are small, and another number of threads would round otherwise

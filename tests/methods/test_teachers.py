@@ -129,9 +129,6 @@ def test_the_gated_mixture_has_a_teacher_for_each_domain_and_is_fitted_once(prob
 class Choosing(SklearnTeacher):
     """Chooses the regularisation by the number of samples, which shows where it chose."""
 
-    def __init__(self):
-        super().__init__(None)
-
     def choose(self, x, y):
         return LogisticRegression(C=1 / len(x)).fit(x, y)
 
