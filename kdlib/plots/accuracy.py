@@ -9,21 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.formatting import counted_range, decimal, plus_minus, value_range
+from kdlib.plots import theme
 from kdlib.plots.rows import CLIPPED, annotate_row, clip_limit, label_rows, label_width, mark_clipped
-from kdlib.plots.theme import (
-    DASHES,
-    MARKERS,
-    Plot,
-    all_titles,
-    finish,
-    make_panels,
-    method_style,
-    page_width,
-    point_keys,
-    role_colour,
-    styled,
-    wrapped,
-)
+from kdlib.plots.theme import Plot, styled
 
 SPLITS = {"valid": "the validation points", "test": "the test points", "fresh": "fresh points"}
 
@@ -40,7 +28,7 @@ def accuracies(results: pd.DataFrame, titles: Mapping[str, str], split: str, cei
     fig, ax, titles = _make_rows(scores, titles)
     top = None if ceiling is None else 100 * ceiling
     left = _clip_limit(scores, top)
-    line = {"color": role_colour("ink"), "linewidth": 1.1, "linestyle": DASHES[1]}
+    line = {"color": theme.role_colour("ink"), "linewidth": 1.1, "linestyle": theme.DASHES[1]}
     rng = np.random.default_rng(0)
     groups = scores.groupby("method", sort=False).value
     means, deviations = groups.mean(), groups.std()
@@ -48,14 +36,14 @@ def accuracies(results: pd.DataFrame, titles: Mapping[str, str], split: str, cei
         values = scores.value[scores.method == method]
         heights = row + rng.permutation(np.linspace(-0.26, 0.26, len(values))) if len(values) > 1 else [row]
         if left is None or means[method] >= left:
-            ax.scatter(values, heights, s=14, color=method_style(method)["color"], alpha=0.65)
+            ax.scatter(values, heights, s=14, color=theme.method_style(method)["color"], alpha=0.65)
         _draw_mean(ax, means[method], np.nan_to_num(deviations[method]), row, left, width=2)
         annotate_row(ax, row, plus_minus(means[method], deviations[method], 2))
     if top is not None:
         ax.axvline(top, **line)
     ax.set_xlim(left=left)  # last: it ends the automatic scale
     ax.set_xlabel(f"accuracy on {SPLITS[split]}, percent")
-    finish(fig, [Line2D([], [], **line, label="Bayes")] if top is not None else [])
+    theme.finish(fig, [Line2D([], [], **line, label="Bayes")] if top is not None else [])
     caption = (
         f"Accuracy on {SPLITS[split]}, in percent: a dot per seed ({_seeds(scores)}), the mean, and a bar of one "
         f"standard deviation to each side.{' The dashed line is Bayes, the best possible.' if top is not None else ''}"
@@ -82,15 +70,15 @@ def per_domain(results: pd.DataFrame, titles: Mapping[str, str], split: str) -> 
     descriptions = []
     for row, method in enumerate(titles):
         for domain, mean, sd in table.loc[method].itertuples():
-            marker = MARKERS[int(domain) % len(MARKERS)]
-            _draw_mean(ax, mean, sd, row + offsets[domain], left, marker, color=method_style(method)["color"])
+            marker = theme.MARKERS[int(domain) % len(theme.MARKERS)]
+            _draw_mean(ax, mean, sd, row + offsets[domain], left, marker, color=theme.method_style(method)["color"])
         means = table["mean"][method]
         annotate_row(ax, row, value_range(means, partial(decimal, digits=1)))
         low, high = (f"{decimal(means[k], 1)} (domain {k})" for k in (means.idxmin(), means.idxmax()))
         descriptions.append(f"{titles[method]} {low} to {high}")
     ax.set_xlim(left=left)  # last: it ends the automatic scale
     ax.set_xlabel(f"accuracy on {SPLITS[split]}, percent")
-    finish(fig, *point_keys(max(map(int, domains)) + 1, 0))
+    theme.finish(fig, *theme.point_keys(max(map(int, domains)) + 1, 0))
     caption = (
         f"Accuracy on {SPLITS[split]} in each domain, in percent: mean and standard deviation of {_seeds(scores)}, and "
         f"the range of the means. The marker shows the domain.{CLIPPED if left is not None else ''}"
@@ -115,12 +103,12 @@ def _select_scores(results, split, titles, domains=False) -> pd.DataFrame:
 def _make_rows(scores, titles, row=0.46):
     """A row per method: the figure, its panel, and titles of the methods in order."""
     present = set(scores.method)
-    titles = {m: title for m, title in all_titles(titles, scores.method.unique()).items() if m in present}
-    fig, (ax,) = make_panels(1, 1, row * len(titles) + 0.55, width=page_width())
-    label_rows(ax, [wrapped(title, label_width()) for title in titles.values()])
+    titles = {m: title for m, title in theme.all_titles(titles, scores.method.unique()).items() if m in present}
+    fig, (ax,) = theme.make_panels(1, 1, row * len(titles) + 0.55, width=theme.page_width())
+    label_rows(ax, [theme.wrapped(title, label_width()) for title in titles.values()])
     ax.xaxis.set_major_locator(MaxNLocator(5))
     for border in range(1, len(titles)):
-        ax.axhline(border - 0.5, color=role_colour("line"), linewidth=0.8)
+        ax.axhline(border - 0.5, color=theme.role_colour("line"), linewidth=0.8)
     return fig, ax, titles
 
 
@@ -136,8 +124,11 @@ def _draw_mean(ax, mean, sd, row, left, marker="o", width=1.1, color=None) -> No
     if left is not None and mean < left:
         mark_clipped(ax, row)
         return
-    ax.plot([mean - sd, mean + sd], [row, row], color=role_colour("soft"), linewidth=width)
-    ink, paper = color or role_colour("ink"), role_colour("paper")  # a rim of paper sets it off from the seeds' dots
+    ax.plot([mean - sd, mean + sd], [row, row], color=theme.role_colour("soft"), linewidth=width)
+    ink, paper = (
+        color or theme.role_colour("ink"),
+        theme.role_colour("paper"),
+    )  # a rim of paper sets it off from the seeds' dots
     rim = {"markeredgewidth": 1.4} if marker == "x" else {"markeredgewidth": 0.8, "markeredgecolor": paper}
     ax.plot(mean, row, marker=marker, color=ink, markersize=6, **rim)
 

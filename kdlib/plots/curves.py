@@ -7,17 +7,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.formatting import counted, counted_range, decimal
-from kdlib.plots.theme import (
-    Plot,
-    all_titles,
-    finish,
-    is_narrow,
-    make_panels,
-    method_keys,
-    method_style,
-    set_logarithmic,
-    styled,
-)  # fmt: skip
+from kdlib.plots import theme
+from kdlib.plots.theme import Plot, styled
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -29,11 +20,11 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
     curves: {method: fit}, each with `loss` (epochs, member) and `watched`, a dict that may hold `accuracy`
     (epochs, member). watched: what the watched points are called.
     """
-    titles = all_titles(titles, curves)
+    titles = theme.all_titles(titles, curves)
     losses = {m: np.asarray(fit.loss, float) for m, fit in curves.items()}
     scores = {m: np.asarray(fit.watched["accuracy"]) for m, fit in curves.items() if "accuracy" in (fit.watched or {})}
     panels = [("Training loss", losses)] + [(f"{watched.capitalize()} accuracy", scores)] * bool(scores)
-    fig, axes = make_panels(len(panels), 1 if is_narrow() else 2, 3.5)
+    fig, axes = theme.make_panels(len(panels), 1 if theme.is_narrow() else 2, 3.5)
     drawn = []
     for ax, (label, values) in zip(axes, panels, strict=True):
         for method, runs in values.items():
@@ -41,7 +32,7 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
             every = max(1, len(median) // 30)  # of the epochs, in the table of the data
             bands = {"epoch": range(1, len(median) + 1), "low": low, "median": median, "high": high}
             drawn.append(pd.DataFrame({"panel": label, "method": titles[method]} | bands)[every - 1 :: every])
-            epochs, style = np.arange(1, len(median) + 1), method_style(method)
+            epochs, style = np.arange(1, len(median) + 1), theme.method_style(method)
             ax.fill_between(epochs, low, high, color=style["color"], alpha=0.16, linewidth=0)
             ax.plot(epochs, median, **style, marker="o" if len(median) == 1 else None)
         ax.set(xlabel="epoch", title=label)
@@ -49,8 +40,8 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.grid(axis="y")
     if min(_finite(runs).min(initial=np.inf) for runs in losses.values()) > 0:
-        set_logarithmic(axes[0].yaxis)
-    finish(fig, method_keys(curves, titles), columns=2)
+        theme.set_logarithmic(axes[0].yaxis)
+    theme.finish(fig, theme.method_keys(curves, titles), columns=2)
     seeds = counted_range({loss.shape[1] for loss in losses.values()}, "seed")
     diverged = sum(loss.shape[1] - _finite(loss).shape[1] for loss in losses.values())
     caption = (

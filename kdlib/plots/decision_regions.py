@@ -8,24 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kdlib.evaluation.formatting import percent
+from kdlib.plots import theme
 from kdlib.plots.plane import density
 from kdlib.plots.scatter import TrainingPoints, draw_points, height_over_width
-from kdlib.plots.theme import (
-    MAX_LEGEND,
-    Plot,
-    class_colour,
-    columns_for,
-    finish,
-    is_narrow,
-    label_outer,
-    make_panels,
-    page_width,
-    point_keys,
-    role_colour,
-    set_title,
-    styled,
-    wrapped,
-)
+from kdlib.plots.theme import Plot, styled
 
 MAX_POINTS = 250  #: on each map
 NINE_IN_TEN = 0.899  #: of the seeds; half precision rounds 0.9 down
@@ -44,17 +30,19 @@ def boundaries(maps: Mapping, dataset: str, titles: Mapping[str, str]) -> Plot:
     points, methods = TrainingPoints.from_maps(maps), [m for m in titles if f"{m}/votes" in maps]
     columns, width = _columns(len(methods))
     height = width * _height_over_width(maps, points) + 0.7
-    fig, axes = make_panels(len(methods), columns, height, sharex=True, sharey=True, layout="compressed")
+    fig, axes = theme.make_panels(len(methods), columns, height, sharex=True, sharey=True, layout="compressed")
     for ax, method in zip(axes, methods, strict=True):
         _draw_map(ax, maps, method, points)
-        set_title(ax, wrapped(titles[method], width))
+        theme.set_title(ax, theme.wrapped(titles[method], width))
         ax.locator_params(nbins=4)
         if points.has_one_feature:
             ax.set_yticks([])
-    across, up = (wrapped(label, width) for label in points.axis_labels())
-    label_outer(axes, columns, across, "" if points.has_one_feature else up)
-    others = [Patch(facecolor=(*role_colour("ink"), 0.6), label="seeds disagree"), *_boundary_key([maps])]
-    finish(fig, *point_keys(points.domains, points.classes), others)
+    across, up = (theme.wrapped(label, width) for label in points.axis_labels())
+    theme.label_outer(axes, columns, across, "" if points.has_one_feature else up)
+    others = [Patch(facecolor=(*theme.role_colour("ink"), 0.6), label="seeds disagree")]
+    if "bayes/mean" in maps:
+        others.append(Line2D([], [], color=theme.role_colour("ink"), linewidth=1, label="Bayes boundary"))
+    theme.finish(fig, *theme.point_keys(points.domains, points.classes), others)
     caption = (
         "Decision regions. The tint is the class that most seeds choose; grey marks where they disagree. "
         f"{'The line is the Bayes boundary. ' if 'bayes/mean' in maps else ''}Markers are some of the training points."
@@ -63,7 +51,7 @@ def boundaries(maps: Mapping, dataset: str, titles: Mapping[str, str]) -> Plot:
     for method in methods:
         votes = _array(maps, f"{method}/votes")
         shares = np.bincount(votes.argmax(axis=0).ravel(), minlength=len(votes)) / votes[0].size
-        areas = {f"class {c}, % of the area": 100 * share for c, share in enumerate(shares[:MAX_LEGEND])}
+        areas = {f"class {c}, % of the area": 100 * share for c, share in enumerate(shares[: theme.MAX_LEGEND])}
         rows.append({"method": titles[method], **areas, "split, %": 100 * np.mean(votes.max(axis=0) < NINE_IN_TEN)})
     data = pd.DataFrame(rows)
     sentences = [
@@ -89,25 +77,28 @@ def disagreement(datasets: Mapping[str, Mapping], titles: Mapping[str, str], bas
     }
     count = max(map(len, shown.values()))
     columns, width = _columns(
-        count if several and not is_narrow() else sum(map(len, shown.values())), several and count
+        count if several and not theme.is_narrow() else sum(map(len, shown.values())), several and count
     )
     panels = [(name, method) for name, methods in shown.items() for method in methods]
-    fig, axes = make_panels(len(panels), columns, width + (0.95 if several else 0.75), layout="compressed")
+    fig, axes = theme.make_panels(len(panels), columns, width + (0.95 if several else 0.75), layout="compressed")
     rows, views = [], {name: _view(maps, shown[name], baseline) for name, maps in datasets.items()}
     for ax, (name, method) in zip(axes, panels, strict=True):
         maps, reference = datasets[name], _reference(datasets[name], baseline)
         share = float((density(maps) * _otherwise(maps, method, baseline)).sum())
         _draw_disagreement(ax, maps, method, baseline, views[name])
-        title = wrapped(" · ".join([name] * several + [titles[method]]), width)
-        set_title(ax, title, f"{percent(share, 1)} otherwise")
+        title = theme.wrapped(" · ".join([name] * several + [titles[method]]), width)
+        theme.set_title(ax, title, f"{percent(share, 1)} otherwise")
         rows.append({"dataset": name, "method": titles[method], "reference": titles.get(reference, "Bayes"),
                      "decided otherwise, %": 100 * share})  # fmt: skip
     data = pd.DataFrame(rows)
     classes = max(len(_array(maps, f"{m}/votes")) for name, maps in datasets.items() for m in shown[name][:1])
-    keys = [Patch(facecolor=class_colour(c), label=f"class {c} instead") for c in range(min(classes, MAX_LEGEND))]
-    finish(
+    keys = [
+        Patch(facecolor=theme.class_colour(c), label=f"class {c} instead")
+        for c in range(min(classes, theme.MAX_LEGEND))
+    ]
+    theme.finish(
         fig,
-        [*keys, Line2D([], [], color=role_colour("ink"), linewidth=1, label="boundary of the reference")],
+        [*keys, Line2D([], [], color=theme.role_colour("ink"), linewidth=1, label="boundary of the reference")],
         columns=4,
     )
     references = " and ".join(dict.fromkeys(data["reference"]))
@@ -124,8 +115,8 @@ def disagreement(datasets: Mapping[str, Mapping], titles: Mapping[str, str], bas
 
 def _columns(count, columns=0) -> tuple[int, float]:
     """Columns of so many small panels, and how wide each is in inches."""
-    columns = min(count, 2 if is_narrow() else columns or columns_for(count))
-    return columns, (page_width() - 0.5) / columns - 0.15
+    columns = min(count, 2 if theme.is_narrow() else columns or theme.columns_for(count))
+    return columns, (theme.page_width() - 0.5) / columns - 0.15
 
 
 def _reference(maps, baseline) -> str:
@@ -169,9 +160,9 @@ def _draw_disagreement(ax, maps, method, baseline, view) -> None:
     weights = density(maps)
     strength = votes * np.minimum(1, np.sqrt(2 * weights / weights.max()))
     x, y = np.asarray(maps["axis0"])[view[1]], np.asarray(maps["axis1"])[view[0]]
-    extent, paper = _extent(x, y), np.array(role_colour("paper"))
+    extent, paper = _extent(x, y), np.array(theme.role_colour("paper"))
     for c in np.flatnonzero(strength.max(axis=(1, 2)) > LEVELS[0]):
-        tints = [(1 - level) * paper + level * np.array(class_colour(c)) for level in (*LEVELS[1:-1], 1)]
+        tints = [(1 - level) * paper + level * np.array(theme.class_colour(c)) for level in (*LEVELS[1:-1], 1)]
         ax.contourf(x, y, strength[c][view], LEVELS, colors=tints)  # flat colours, which take few bytes
     _draw_boundary(ax, x, y, reference[:, view[0], view[1]])
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[])
@@ -183,7 +174,7 @@ def _draw_disagreement(ax, maps, method, baseline, view) -> None:
 
 def _draw_boundary(ax, x, y, posterior) -> None:
     for margin in _margins(posterior):
-        ax.contour(x, y, margin, levels=[0], colors=[role_colour("ink")], linewidths=1)
+        ax.contour(x, y, margin, levels=[0], colors=[theme.role_colour("ink")], linewidths=1)
 
 
 def _height_over_width(maps, points) -> float:
@@ -194,8 +185,8 @@ def _draw_map(ax, maps, method, points) -> None:
     x, y = np.asarray(maps["axis0"]), np.asarray(maps["axis1"])
     extent = _extent(x, y)
     votes = _array(maps, f"{method}/votes")  # (classes, h, w)
-    paper, ink = np.array(role_colour("paper")), np.array(role_colour("ink"))
-    tints = np.array([0.62 * paper + 0.38 * np.array(class_colour(c)) for c in range(len(votes))])
+    paper, ink = np.array(theme.role_colour("paper")), np.array(theme.role_colour("ink"))
+    tints = np.array([0.62 * paper + 0.38 * np.array(theme.class_colour(c)) for c in range(len(votes))])
     image = tints[votes.argmax(axis=0)]
     doubt = (1 - votes.max(axis=0))[..., None] / (1 - 1 / len(votes))  # 0: all agree, 1: evenly split
     image = image + 0.62 * np.clip(doubt, 0, 1) * (ink - image)
@@ -219,8 +210,3 @@ def _margins(posterior) -> list[np.ndarray]:
         if margin.min() < 0 < margin.max():
             margins.append(margin)
     return margins
-
-
-def _boundary_key(all_maps) -> list[Line2D]:
-    known = any("bayes/mean" in maps for maps in all_maps)
-    return [Line2D([], [], color=role_colour("ink"), linewidth=1, label="Bayes boundary")] if known else []

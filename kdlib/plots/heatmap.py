@@ -7,17 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.formatting import decimal
-from kdlib.plots.theme import (
-    MAX_LEGEND,
-    Plot,
-    capitalised,
-    class_colour,
-    finish,
-    page_width,
-    role_colour,
-    styled,
-    wrapped,
-)  # fmt: skip
+from kdlib.plots import theme
+from kdlib.plots.theme import Plot, styled
 
 STAR = "★"
 MAX_NUMBERS, MAX_NUMBER_COLUMNS = 150, 9  #: cells and columns of a table whose numbers are printed
@@ -57,28 +48,28 @@ def heat_map(
     if centre is not None:
         reach = max(abs(low - centre), abs(high - centre)) or 1.0
         low, high = centre - reach, centre + reach
-        ends = [class_colour(1), role_colour("paper"), class_colour(0)]
+        ends = [theme.class_colour(1), theme.role_colour("paper"), theme.class_colour(0)]
         colours = {"cmap": LinearSegmentedColormap.from_list("diverging", ends)}
-    width = min(page_width(), 2.6 + 0.75 * len(columns))
+    width = min(theme.page_width(), 2.6 + 0.75 * len(columns))
     fig = Figure(figsize=(width, min(10.0, 1.2 + 0.42 * len(lines))), layout="constrained")
     ax = fig.subplots()
-    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS * page_width() / 7.4
+    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS * theme.page_width() / 7.4
     image = draw_cells(ax, table, stars, low, high, digits if has_numbers else None, size=10, space=" ", **colours)
     is_crowded = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
     ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if is_crowded else {}))
-    ax.set_yticks(range(len(lines)), [wrapped(line, 1.9) for line in lines])
+    ax.set_yticks(range(len(lines)), [theme.wrapped(line, 1.9) for line in lines])
     ax.set(xlabel=x, ylabel=y)
     bar = fig.colorbar(image, ax=ax, label=value, aspect=24, pad=0.02)
     bar.outline.set_visible(False)
     bar.locator = MaxNLocator(5)
-    finish(fig)
+    theme.finish(fig)
     names = (x or "column", columns), (y or "row", lines)
     alt = f"Heat map of {value}, {len(lines)} by {len(columns)}: {describe_range(table, *names, digits)}."
     axes = f" by {y} (rows) and {x} (columns)" if x and y else ""
-    caption = f"{capitalised(value)}{axes}."
+    caption = f"{theme.capitalised(value)}{axes}."
     if stars.any():
         caption += f" A star marks {marked}."
-        cells = [describe_cell(table, tuple(at), *names, digits) for at in np.argwhere(stars)[:MAX_LEGEND]]
+        cells = [describe_cell(table, tuple(at), *names, digits) for at in np.argwhere(stars)[: theme.MAX_LEGEND]]
         alt += f" Starred ({marked}): {'; '.join(cells)}."
     data = pd.DataFrame(table, pd.Index(lines, name=y or "row"), columns).reset_index()
     return Plot(fig, caption, alt, data)
@@ -90,7 +81,7 @@ def draw_cells(ax, table, stars, low, high, digits, size, space="", **colours):
     image = ax.imshow(np.ma.masked_invalid(table), aspect="auto", vmin=low, vmax=high, **colours)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    dark, light = sorted([role_colour("ink"), role_colour("paper")], key=sum)
+    dark, light = sorted([theme.role_colour("ink"), theme.role_colour("paper")], key=sum)
     for r, c in np.argwhere(np.isfinite(table)):
         words = ([] if digits is None else [decimal(table[r, c], digits)]) + [STAR] * bool(stars[r, c])
         luminance = np.dot(image.cmap(image.norm(table[r, c]))[:3], (0.299, 0.587, 0.114))

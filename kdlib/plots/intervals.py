@@ -9,25 +9,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from kdlib.evaluation.comparison import BETTER, CONFIDENCE_LEVEL, NEITHER, WORSE
 from kdlib.evaluation.formatting import counted, counted_range, decimal, difference, percent, signed
+from kdlib.plots import theme
 from kdlib.plots.rows import CLIPPED, annotate_row, clip_limit, label_rows, label_scale, label_width, mark_clipped
-from kdlib.plots.theme import (
-    DASHES,
-    Plot,
-    all_titles,
-    capitalised,
-    class_colour,
-    columns_for,
-    finish,
-    is_narrow,
-    label_outer,
-    make_panels,
-    method_style,
-    page_width,
-    role_colour,
-    set_title,
-    styled,
-    wrapped,
-)
+from kdlib.plots.theme import Plot, styled
 
 
 @styled
@@ -54,16 +38,16 @@ def forest(
     low, high = (frame[end].fillna(frame["mean"]) for end in ("low", "high"))  # one seed has no interval
     top = max(high.max(), 0, *ceilings.values())
     left = clip_limit(frame["mean"], low.clip(upper=0), top, least=1) if clip else None
-    line = {"color": role_colour("ink"), "linewidth": 1.1, "linestyle": DASHES[1]}
+    line = {"color": theme.role_colour("ink"), "linewidth": 1.1, "linestyle": theme.DASHES[1]}
     descriptions = []
     for ax, (name, rows) in zip(axes, groups, strict=True):
-        ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
+        ax.axvline(0, color=theme.role_colour("ink"), linewidth=1.1)
         if name in ceilings:
             ax.axvline(ceilings[name], **line)
         for r, row in enumerate(rows.to_dict("records")):
             text, verdict = difference(row["mean"], row["low"], row["high"], digits), row.get("verdict")
             annotate_row(
-                ax, r, *((signed(row["mean"], digits),) if many else (text, verdict and wrapped(verdict, 1.4)))
+                ax, r, *((signed(row["mean"], digits),) if many else (text, verdict and theme.wrapped(verdict, 1.4)))
             )
             place = f"{row['label']} on {name}" if name else row["label"]
             descriptions.append(f"{place}: {text}" + (f", {verdict}" if verdict else ""))
@@ -71,17 +55,17 @@ def forest(
                 mark_clipped(ax, r)
                 continue
             face = "ink" if row["low"] > 0 or row["high"] < 0 else "paper"
-            ax.plot([row["low"], row["high"]], [r, r], color=role_colour("ink"), linewidth=2, zorder=2)
-            ax.plot(row["mean"], r, "o", color=role_colour("ink"), markersize=6, zorder=3,
-                    markerfacecolor=role_colour(face), markeredgewidth=1.5)  # fmt: skip
+            ax.plot([row["low"], row["high"]], [r, r], color=theme.role_colour("ink"), linewidth=2, zorder=2)
+            ax.plot(row["mean"], r, "o", color=theme.role_colour("ink"), markersize=6, zorder=3,
+                    markerfacecolor=theme.role_colour(face), markeredgewidth=1.5)  # fmt: skip
         ax.set_xlim(left=left)  # last: it ends the automatic scale
     label_scale(fig, axes, f"{quantity}, percentage points")
-    finish(fig, [Line2D([], [], **line, label="Bayes, the best possible")] if ceilings else [])
+    theme.finish(fig, [Line2D([], [], **line, label="Bayes, the best possible")] if ceilings else [])
     excluding = int(((frame.low > 0) | (frame.high < 0)).sum())
     correction = ", corrected for the number of comparisons (Holm)" if corrected else ""
     caption = (
-        f"{capitalised(quantity)} in percentage points, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. A "
-        f"filled marker means that the interval excludes zero: {excluding} of {len(frame)}."
+        f"{theme.capitalised(quantity)} in percentage points, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. "
+        f"A filled marker means that the interval excludes zero: {excluding} of {len(frame)}."
         f"{' The dashed line is the best possible (Bayes).' if ceilings else ''}{CLIPPED if left is not None else ''}"
     )
     return Plot(fig, caption, f"Forest plot of the {quantity}, in percentage points. {'; '.join(descriptions)}.", frame)
@@ -96,9 +80,9 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
     if frame.empty:
         raise ValueError("frame: expected at least one difference, got none")
     labels = list(dict.fromkeys(frame.label))
-    fig, (ax,) = make_panels(1, 1, 0.62 * len(labels) + 0.4, width=page_width())
-    label_rows(ax, [wrapped(label, label_width()) for label in labels])
-    ax.axvline(0, color=role_colour("ink"), linewidth=1.1)
+    fig, (ax,) = theme.make_panels(1, 1, 0.62 * len(labels) + 0.4, width=theme.page_width())
+    label_rows(ax, [theme.wrapped(label, label_width()) for label in labels])
+    ax.axvline(0, color=theme.role_colour("ink"), linewidth=1.1)
     ax.set_xscale("symlog", linthresh=0.1)
     ax.xaxis.set_major_locator(FixedLocator([0, *(sign * step for sign in (-1, 1) for step in (0.1, 1, 10, 100))]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
@@ -107,24 +91,27 @@ def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage 
         mine = frame[frame.label == label]
         heights = row + rng.uniform(-0.25, 0.25, len(mine))
         shown = (mine.verdict != NEITHER).to_numpy()
-        for faces, which in ((class_colour(4), shown), ("none", ~shown)):
-            ax.scatter(mine.value[which], heights[which], s=22, facecolor=faces, edgecolor=class_colour(4), alpha=0.7)
+        for faces, which in ((theme.class_colour(4), shown), ("none", ~shown)):
+            ax.scatter(
+                mine.value[which], heights[which], s=22, facecolor=faces, edgecolor=theme.class_colour(4), alpha=0.7
+            )
         median = mine.value.median()
-        ax.plot([median, median], [row - 0.36, row + 0.36], color=role_colour("ink"), linewidth=2.4)
+        ax.plot([median, median], [row - 0.36, row + 0.36], color=theme.role_colour("ink"), linewidth=2.4)
         counts = mine.verdict.value_counts()
         words = {
             verdict: f"{verdict} on {counts[verdict]}" for verdict in (BETTER, NEITHER, WORSE) if verdict in counts
         }
         descriptions.append(f"{label}: median {signed(median, 2)}, {', '.join(words.values())}")
         words.pop(NEITHER, None)
-        annotate_row(ax, row, signed(median, 2), wrapped(", ".join(words.values()) or NEITHER, 1.3))
+        annotate_row(ax, row, signed(median, 2), theme.wrapped(", ".join(words.values()) or NEITHER, 1.3))
     ax.set_xlim(min(-0.1, frame.value.min() * 1.5), max(0.1, frame.value.max() * 1.5))
     label_scale(fig, [ax], quantity)
-    finish(fig)
+    theme.finish(fig)
     datasets = frame.dataset.nunique()
     caption = (
-        f"{capitalised(quantity.replace(',', ', in', 1))}: a dot per dataset ({datasets}), filled if the verdict is "
-        f"{BETTER} or {WORSE}. The line marks the median, printed at the right. The scale is logarithmic beyond ±0.1."
+        f"{theme.capitalised(quantity.replace(',', ', in', 1))}: a dot per dataset ({datasets}), filled if the verdict "
+        f"is {BETTER} or {WORSE}. The line marks the median, printed at the right. The scale is logarithmic beyond "
+        "±0.1."
     )
     alt = f"Strip plot of the {quantity}, over {counted(datasets, 'dataset')}. {'; '.join(descriptions)}."
     return Plot(fig, caption, alt, frame)
@@ -143,9 +130,9 @@ def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot
     for ax, (name, rows) in zip(axes, groups, strict=True):
         means, places = rows["mean"].to_numpy(float), np.arange(len(rows))
         heights = np.concatenate([[0], np.repeat(places[1:] - 0.5, 2), [len(rows) - 1]])  # steps halfway between rows
-        ax.plot(np.repeat(means, 2), heights, color=class_colour(4), linewidth=1.4, zorder=1)
-        ax.hlines(places, rows.low, rows.high, color=role_colour("ink"), linewidth=2, zorder=2)
-        ax.plot(means, places, "o", color=role_colour("ink"), markersize=6, zorder=3)
+        ax.plot(np.repeat(means, 2), heights, color=theme.class_colour(4), linewidth=1.4, zorder=1)
+        ax.hlines(places, rows.low, rows.high, color=theme.role_colour("ink"), linewidth=2, zorder=2)
+        ax.plot(means, places, "o", color=theme.role_colour("ink"), markersize=6, zorder=3)
         texts, gains = [decimal(mean, 1) for mean in means], ["", *(signed(gain, 1) for gain in np.diff(means))]
         steps = []
         for r, (label, mean, gain) in enumerate(zip(rows.label, texts, gains, strict=True)):
@@ -153,11 +140,11 @@ def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot
             steps.append(f"{label} {mean}" + (f" ({gain})" if gain else ""))
         descriptions.append((f"{name}: " if name else "") + ", then ".join(steps) + ".")
     label_scale(fig, axes, f"{quantity}, percent")
-    finish(fig)
+    theme.finish(fig)
     seeds = f" over {counted_range(frame.seeds, 'seed')}" if "seeds" in frame else ""
     caption = (
-        f"Step by step: each row changes one thing in the row above it. {capitalised(quantity)} in percent with its "
-        f"{percent(CONFIDENCE_LEVEL)} interval{seeds}, and the gain over the row above."
+        f"Step by step: each row changes one thing in the row above it. {theme.capitalised(quantity)} in percent with "
+        f"its {percent(CONFIDENCE_LEVEL)} interval{seeds}, and the gain over the row above."
     )
     alt = f"Cumulative ablation: {quantity} in percent after each step. {' '.join(descriptions)}"
     return Plot(fig, caption, alt, frame)
@@ -170,13 +157,13 @@ def _panels_of_rows(frame, row, columns=1, share_scale=False):
     groups = list(frame.groupby("dataset", sort=False)) if "dataset" in frame else [("", frame)]
     rows = max(len(group) for _, group in groups)
     same = len({tuple(group.label) for _, group in groups}) == 1
-    columns = columns if same and not is_narrow() else 1  # side by side if one column of labels serves all
+    columns = columns if same and not theme.is_narrow() else 1  # side by side if one column of labels serves all
     share = {"sharey": same, "sharex": share_scale or columns == 1}
-    fig, axes = make_panels(len(groups), columns, row * rows + 0.55, width=page_width(), **share)
+    fig, axes = theme.make_panels(len(groups), columns, row * rows + 0.55, width=theme.page_width(), **share)
     for ax, (name, group) in zip(axes, groups, strict=True):
-        label_rows(ax, [wrapped(label, label_width()) for label in group.label])
+        label_rows(ax, [theme.wrapped(label, label_width()) for label in group.label])
         ax.xaxis.set_major_locator(MaxNLocator(5 if columns == 1 else 12 // columns))
-        set_title(ax, wrapped(name, 5 / columns))
+        theme.set_title(ax, theme.wrapped(name, 5 / columns))
     return fig, axes, groups
 
 
@@ -188,32 +175,32 @@ def reliability(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) ->
     expected calibration error (ECE) is the mean distance from the diagonal, weighted by count.
     """
     frame = frame[frame["count"] > 0]
-    titles = all_titles(titles, frame.method.unique())
+    titles = theme.all_titles(titles, frame.method.unique())
     groups = {m: group for m in titles if len(group := frame[frame.method == m])}
-    columns = columns_for(len(groups))
-    fig, axes = make_panels(
-        len(groups), columns, page_width() / columns + 0.7, sharex=True, sharey=True, layout="compressed"
+    columns = theme.columns_for(len(groups))
+    fig, axes = theme.make_panels(
+        len(groups), columns, theme.page_width() / columns + 0.7, sharex=True, sharey=True, layout="compressed"
     )
     low = max(0.0, np.floor(10 * min(frame.confidence.min(), frame.accuracy.min(), 0.5)) / 10)
     pad = 0.05 * (1 - low)
-    width = (page_width() - 0.5) / min(columns, len(groups)) - 0.15
+    width = (theme.page_width() - 0.5) / min(columns, len(groups)) - 0.15
     descriptions = []
     for ax, (method, bins) in zip(axes, groups.items(), strict=True):
         bins = bins.sort_values("confidence")
         share = bins["count"] / bins["count"].sum()
         excess = bins.confidence - bins.accuracy
         ece, bias = decimal((share * excess.abs()).sum(), 3), (share * excess).sum()
-        ax.plot([low, 1], [low, 1], color=role_colour("soft"), linewidth=1, linestyle=DASHES[1])
-        colour = method_style(method)["color"]
+        ax.plot([low, 1], [low, 1], color=theme.role_colour("soft"), linewidth=1, linestyle=theme.DASHES[1])
+        colour = theme.method_style(method)["color"]
         ax.vlines(bins.confidence, bins.confidence, bins.accuracy, color=colour, linewidth=1.6)
         ax.scatter(bins.confidence, bins.accuracy, s=12 + 260 * share, color=colour, alpha=0.85, zorder=3)
         ax.set(xlim=(low - pad, 1 + pad), ylim=(low - pad, 1 + pad), box_aspect=1)
         ax.locator_params(nbins=4)
-        set_title(ax, wrapped(titles[method], width), f"ECE {ece}")
+        theme.set_title(ax, theme.wrapped(titles[method], width), f"ECE {ece}")
         direction = "over-confident" if bias > 0 else "under-confident"
         descriptions.append(f"{titles[method]}: ECE {ece}, {direction} by {decimal(abs(bias), 3)} on average")
-    label_outer(axes, columns, "confidence", "accuracy")
-    finish(fig)
+    theme.label_outer(axes, columns, "confidence", "accuracy")
+    theme.finish(fig)
     caption = (
         "Accuracy of the predictions made with each confidence. The area of a dot is the share of predictions, and the "
         "dashed line is perfect calibration: below it a network is over-confident. ECE, the expected calibration "

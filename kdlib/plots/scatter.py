@@ -9,19 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from kdlib.data.dataset import Dataset
 from kdlib.evaluation.formatting import counted, decimal, percent, value_range
+from kdlib.plots import theme
 from kdlib.plots.plane import Plane
-from kdlib.plots.theme import (
-    MARKERS,
-    Plot,
-    class_colour,
-    finish,
-    is_narrow,
-    make_panels,
-    page_width,
-    point_keys,
-    styled,
-    wrapped,
-)  # fmt: skip
+from kdlib.plots.theme import Plot, styled
 
 MAX_POINTS, MAX_GRID_POINTS = 3000, 600  #: of a figure, and of a small panel; more would only hide each other
 
@@ -97,10 +87,10 @@ def training_points(dataset: Dataset) -> Plot:
     plane = Plane(dataset.train.x)
     variance = tuple(plane.variance) if plane.is_projection else ()
     points = TrainingPoints(plane.project(dataset.train.x), dataset.train.y, dataset.train.d, variance)
-    fig, (ax,) = make_panels(1, 1, 5.2, layout="compressed")
+    fig, (ax,) = theme.make_panels(1, 1, 5.2, layout="compressed")
     drawn = draw_points(ax, points.shown(), points.y, points.d, 15, MAX_POINTS)
     _set_axes(ax, points, points.shown(), 4.6)
-    finish(fig, *point_keys(points.domains, points.classes), columns=4)
+    theme.finish(fig, *theme.point_keys(points.domains, points.classes), columns=4)
     note = ""
     if plane.is_projection:
         note = (
@@ -123,20 +113,25 @@ def training_points_grid(datasets: Mapping[str, Mapping]) -> Plot:
     everything = np.concatenate(shown)
     have_two_features = not any(points.variance or points.has_one_feature for points in clouds.values())
     one_scale = have_two_features and _are_alike(shown)
-    columns = 1 if is_narrow() else 4 if len(clouds) in (3, 4) else 2
-    fig, axes = make_panels(
-        len(clouds), columns, page_width() / columns + 0.3, sharex=one_scale, sharey=one_scale, layout="compressed"
+    columns = 1 if theme.is_narrow() else 4 if len(clouds) in (3, 4) else 2
+    fig, axes = theme.make_panels(
+        len(clouds),
+        columns,
+        theme.page_width() / columns + 0.3,
+        sharex=one_scale,
+        sharey=one_scale,
+        layout="compressed",
     )
     drawn = 0
     for ax, (title, points), x in zip(axes, clouds.items(), shown, strict=True):
         drawn += draw_points(ax, x, points.y, points.d, 24 / columns, MAX_GRID_POINTS)
         _set_axes(ax, points, everything if one_scale else x, 5 / columns)
-        ax.set_title(wrapped(title, 7 / columns))
+        ax.set_title(theme.wrapped(title, 7 / columns))
         if one_scale:
             ax.label_outer()
     domains = max(points.domains for points in clouds.values())
     classes = max(points.classes for points in clouds.values())
-    finish(fig, *point_keys(domains, classes))
+    theme.finish(fig, *theme.point_keys(domains, classes))
     caption = (
         f"The training points of {counted(len(clouds), 'dataset')}{', all on one scale' if one_scale else ''}. "
         f"The marker shows the domain, the colour the class.{_thinned(drawn, len(everything))}"
@@ -149,10 +144,10 @@ def training_points_grid(datasets: Mapping[str, Mapping]) -> Plot:
 def draw_points(ax, x, y, d, size, max_points, alpha=0.75) -> int:
     """Draws at most so many points (n, 2), in random order so that no class hides another; returns their number."""
     rows = drawn_rows(len(x), max_points)
-    colours = np.array([class_colour(c) for c in range(int(y.max()) + 1)])
+    colours = np.array([theme.class_colour(c) for c in range(int(y.max()) + 1)])
     for k in np.unique(d):
         mine = rows[d[rows] == k]
-        marker = MARKERS[k % len(MARKERS)]
+        marker = theme.MARKERS[k % len(theme.MARKERS)]
         width = 0.06 * size**0.5 + 0.7 if marker == "x" else 0
         ax.scatter(*x[mine].T, s=size, c=colours[y[mine]], marker=marker, alpha=alpha, linewidths=width)
     return len(rows)
@@ -165,7 +160,7 @@ def drawn_rows(count, most) -> np.ndarray:
 
 def _set_axes(ax, points, x, label_width) -> None:
     """Names the axes, in lines of so many inches, and sets their limits so that they hold x (n, 2)."""
-    across, up = (wrapped(label, label_width) for label in points.axis_labels())
+    across, up = (theme.wrapped(label, label_width) for label in points.axis_labels())
     low, high = x.min(axis=0), x.max(axis=0)
     pad = 0.04 * np.where(high > low, high - low, 1)
     ax.set(xlabel=across, xlim=(low[0] - pad[0], high[0] + pad[0]))

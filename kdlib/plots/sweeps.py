@@ -9,22 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from kdlib.evaluation.comparison import CONFIDENCE_LEVEL
 from kdlib.evaluation.formatting import counted, decimal, percent, setting
+from kdlib.plots import theme
 from kdlib.plots.heatmap import describe_cell, describe_range, draw_cells
-from kdlib.plots.theme import (
-    DASHES,
-    Plot,
-    finish,
-    is_narrow,
-    label_outer,
-    make_panels,
-    method_keys,
-    method_style,
-    page_width,
-    role_colour,
-    set_title,
-    styled,
-    wrapped,
-)
+from kdlib.plots.theme import Plot, styled
 
 MAX_PANELS = 8  #: datasets in a figure of lines
 MAX_MAPS = 4  #: datasets in a figure of maps
@@ -44,8 +31,8 @@ def accuracy_by_setting(
     places = {value: place for place, value in enumerate(values)}
     methods = [method for method in titles if (frame.method == method).any()]
     ceilings = {dataset: top for dataset, top in (ceilings or {}).items() if dataset in datasets}
-    columns = 1 if is_narrow() else 2
-    fig, axes = make_panels(len(datasets), columns, 3.3 if len(datasets) > 1 else 3.8)
+    columns = 1 if theme.is_narrow() else 2
+    fig, axes = theme.make_panels(len(datasets), columns, 3.3 if len(datasets) > 1 else 3.8)
     descriptions = []
     for ax, dataset in zip(axes, datasets, strict=True):
         for m, method in enumerate(methods):
@@ -54,7 +41,7 @@ def accuracy_by_setting(
                 continue
             mine = mine.assign(place=mine[name].map(places)).sort_values("place")
             x = mine.place + 0.09 * (m - (len(methods) - 1) / 2)  # side by side, so that no interval hides another
-            style = method_style(method)
+            style = theme.method_style(method)
             ax.vlines(x, mine.low, mine.high, color=style["color"], linewidth=1.6)
             ax.plot(x, mine["mean"], marker="o", markersize=5, **style)
             ends = (mine.loc[end] for end in (mine["mean"].idxmin(), mine["mean"].idxmax()))
@@ -62,7 +49,7 @@ def accuracy_by_setting(
             descriptions.append(f"{titles[method]}{f' on {dataset}' if len(datasets) > 1 else ''}: {text}")
         means, limits, top = frame[frame.dataset == dataset]["mean"], ax.get_ylim(), ceilings.get(dataset, np.inf)
         if top - means.max() < 2 * np.ptp(means):  # farther off, it would squeeze the lines together
-            ax.axhline(top, color=role_colour("ink"), linewidth=1.1, linestyle=DASHES[1])
+            ax.axhline(top, color=theme.role_colour("ink"), linewidth=1.1, linestyle=theme.DASHES[1])
         else:
             ax.set_ylim(limits)
         ax.set_xticks(range(len(values)), map(setting, values))
@@ -70,9 +57,9 @@ def accuracy_by_setting(
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.grid(axis="y")
         ceiling = f"Bayes ceiling {decimal(ceilings[dataset])}" if dataset in ceilings else ""
-        set_title(ax, wrapped(dataset, 3) if len(datasets) > 1 else "", ceiling)
-    label_outer(axes, columns, name, "accuracy")
-    finish(fig, method_keys(methods, titles, marker="o"), columns=4)
+        theme.set_title(ax, theme.wrapped(dataset, 3) if len(datasets) > 1 else "", ceiling)
+    theme.label_outer(axes, columns, name, "accuracy")
+    theme.finish(fig, theme.method_keys(methods, titles, marker="o"), columns=4)
     caption = (
         f"Accuracy by {name}, on points not used for model selection: mean over seeds and {percent(CONFIDENCE_LEVEL)} "
         f"interval. Each method keeps its other settings at their selected values. Values are spaced evenly.{note}"
@@ -91,13 +78,13 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
     datasets, note = _first_datasets(frame, MAX_MAPS)
     methods = [method for method in titles if (frame.method == method).any()]
     (across, columns), (down, lines) = ((name, list(map(setting, values))) for name, values in (x, y))
-    width = (page_width() - 0.9) / max(2, len(methods))
+    width = (theme.page_width() - 0.9) / max(2, len(methods))
     height = min(3.4, 0.45 + 0.34 * len(lines))
     fig = Figure(figsize=(width * len(methods) + 0.9, (height + 0.25) * len(datasets) + 0.6), layout="constrained")
     axes = fig.subplots(len(datasets), len(methods), squeeze=False, sharex=True, sharey=True)
     descriptions = []
     for ax, method in zip(axes[0], methods, strict=True):
-        set_title(ax, wrapped(titles[method], width))
+        theme.set_title(ax, theme.wrapped(titles[method], width))
     for row, dataset in zip(axes, datasets, strict=True):
         means = frame[frame.dataset == dataset]["mean"]
         for ax, method in zip(row, methods, strict=True):
@@ -117,7 +104,7 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
                 text = f"{titles[method]} on {dataset}: {describe_range(table, *names, 4)}"
                 cells = [f", selected {describe_cell(table, tuple(at), *names, 4)}" for at in np.argwhere(stars)]
                 descriptions.append(text + "".join(cells) + ".")
-        row[0].set_ylabel(f"{wrapped(dataset, 2)}\n{down}" if len(datasets) > 1 else down)
+        row[0].set_ylabel(f"{theme.wrapped(dataset, 2)}\n{down}" if len(datasets) > 1 else down)
     for ax in axes[-1]:
         ax.set_xlabel(across)
     caption = (
