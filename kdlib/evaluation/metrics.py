@@ -5,10 +5,11 @@ or methods, which is in `comparison`.
 """
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 
-BINS = 15  #: of confidence, all of one width, in `expected_calibration_error` (Guo et al. 2017)
+BINS = 15  #: of confidence, all of one width, in `reliability` (Guo et al. 2017)
 
 
 def accuracy(log_p: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -21,26 +22,20 @@ def nll(log_p: np.ndarray, y: np.ndarray) -> np.ndarray:
     return -log_p[:, np.arange(len(y)), y].mean(axis=1)
 
 
-def reliability(log_p: np.ndarray, y: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reliability(log_p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per bin of confidence: mean confidence, accuracy and share of the points, each (member, bins)."""
     members, n = log_p.shape[:2]
     confidence = np.exp(log_p.max(axis=2))
     right = log_p.argmax(axis=2) == y
-    index = np.minimum((confidence * bins).astype(int), bins - 1) + bins * np.arange(members)[:, None]
+    index = np.minimum((confidence * BINS).astype(int), BINS - 1) + BINS * np.arange(members)[:, None]
 
     def total(values=None):
         weights = None if values is None else values.ravel()
-        return np.bincount(index.ravel(), weights, minlength=members * bins).reshape(members, bins)
+        return np.bincount(index.ravel(), weights, minlength=members * BINS).reshape(members, BINS)
 
     count = total()
     some = np.maximum(count, 1)
     return total(confidence) / some, total(right) / some, count / n
-
-
-def expected_calibration_error(log_p: np.ndarray, y: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """sum over bins of share * |accuracy - confidence| (member,) (Naeini et al. 2015; Guo et al. 2017, eq. 5)."""
-    confidence, right, share = reliability(log_p, y, bins)
-    return (share * np.abs(right - confidence)).sum(axis=1)
 
 
 def agreement(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
@@ -53,92 +48,87 @@ class Mean:
 
     def __init__(self, metric: Callable, by_domain: bool = False):
         self.metric, self.by_domain = metric, by_domain
+        self.total, self.count = 0.0, 0
 
-    def start(self):
-        return 0.0, 0
+    def add(self, log_p, y):
+        points = log_p.shape[1]
+        self.total, self.count = self.total + points * self.metric(log_p, y), self.count + points
 
-    def add(self, state, log_p, y):
-        total, count = state
-        return total + len(y) * self.metric(log_p, y), count + len(y)
-
-    def value(self, state):
-        total, count = state
-        return total / count
+    def value(self):
+        return self.total / self.count
 
 
 class CalibrationError:
-    """`expected_calibration_error`, whose bins are summed over blocks."""
+    """The expected calibration error: |accuracy - confidence|, mean over bins of confidence, weighted by their shares.
+
+    Naeini et al. 2015; Guo et al. 2017, eq. 5. Bins are summed over blocks.
+    """
 
     by_domain = False
+    bins, count = 0.0, 0
 
-    def start(self):
-        return 0.0, 0
-
-    def add(self, state, log_p, y):
-        bins, count = state
+    def add(self, log_p, y):
         confidence, right, share = reliability(log_p, y)
-        return bins + len(y) * np.stack([confidence * share, right * share, share]), count + len(y)
+        self.bins = self.bins + len(y) * np.stack([confidence * share, right * share, share])
+        self.count += len(y)
 
-    def value(self, state):
-        (confidence, right, _), count = state
-        return np.abs(right - confidence).sum(axis=1) / count
+    def value(self):
+        confidence, right, _ = self.bins
+        return np.abs(right - confidence).sum(axis=1) / self.count
 
-    @staticmethod
-    def reliability(state) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def reliability(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As the function of this name, of all blocks."""
-        (confidence, right, points), count = state
+        confidence, right, points = self.bins
         some = np.maximum(points, 1)
-        return confidence / some, right / some, points / count
+        return confidence / some, right / some, points / self.count
 
 
 class Pooled:
     """A metric that needs all points at once, such as an area under a curve; it keeps their log-probabilities."""
 
     def __init__(self, metric: Callable, by_domain: bool = False):
-        self.metric, self.by_domain = metric, by_domain
+        self.metric, self.by_domain, self.blocks = metric, by_domain, ()
 
-    def start(self):
-        return []
+    def add(self, log_p, y):
+        self.blocks += ((log_p, y),)
 
-    def add(self, state, log_p, y):
-        return [*state, (log_p, y)]
-
-    def value(self, state):
-        log_p, y = zip(*state, strict=True)
+    def value(self):
+        log_p, y = zip(*self.blocks, strict=True)
         return self.metric(np.concatenate(log_p, axis=1), np.concatenate(y))
 
 
 METRICS = {"accuracy": Mean(accuracy, by_domain=True), "nll": Mean(nll), "ece": CalibrationError()}
 """Every metric of a report, by name: what is entered here is in `results.csv`, once per method, seed and split."""
+AGREEMENT = {"agreement": Mean(agreement)}
+"""The one metric that is of two populations, where a student has something to imitate."""
 
 
 class Accumulator:
     """Every metric of a population on a split that comes in blocks, so that memory holds one block at a time."""
 
     def __init__(self):
-        self._states = {("all", name): metric.start() for name, metric in METRICS.items()}
-        self._agreement = Mean(agreement)
+        self._sums = {}  # copies of metrics, to which blocks are added, by domain and name
 
     def add(self, log_p: np.ndarray, y: np.ndarray, d=None, target: np.ndarray | None = None) -> None:
         """A block: log-probabilities (member, n, classes), labels and domains (n,), and what students imitate."""
         for name, metric in METRICS.items():
-            self._add(("all", name), metric, log_p, y)
+            self._sum("all", name).add(log_p, y)
             for k in [] if d is None or not metric.by_domain else np.unique(d):
-                self._add((str(k), name), metric, log_p[:, d == k], y[d == k])
+                self._sum(str(k), name).add(log_p[:, d == k], y[d == k])
         if target is not None:
-            key = "all", "agreement"
-            total, count = self._states.get(key, self._agreement.start())
-            self._states[key] = total + len(y) * agreement(log_p, target), count + len(y)
+            self._sum("all", "agreement").add(log_p, target)
 
-    def _add(self, key, metric, log_p, y):
-        self._states[key] = metric.add(self._states.get(key, metric.start()), log_p, y)
+    def _sum(self, domain, name):
+        if (domain, name) not in self._sums:
+            self._sums[domain, name] = copy((METRICS | AGREEMENT)[name])
+        return self._sums[domain, name]
 
     def values(self) -> dict[tuple[str, str], np.ndarray]:
         """(domain, metric) -> (member,); domain `all`, or one, for the metrics that are told by domain."""
-        metrics = METRICS | {"agreement": self._agreement}
-        order = sorted(self._states, key=lambda key: (key[0] != "all", list(metrics).index(key[1]), key[0].zfill(9)))
-        return {key: metrics[key[1]].value(self._states[key]) for key in order}
+        names = [*METRICS, *AGREEMENT]
+        order = sorted(self._sums, key=lambda key: (key[0] != "all", names.index(key[1]), key[0].zfill(9)))
+        return {key: self._sums[key].value() for key in order}
 
     def reliability(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean confidence, accuracy and share of the points per bin of confidence, each (member, bins)."""
-        return CalibrationError.reliability(self._states["all", "ece"])
+        return self._sums["all", "ece"].reliability()
