@@ -29,12 +29,12 @@ Samples = tuple[np.ndarray, np.ndarray, np.ndarray]  #: features (n, features), 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A dataset's samples, and how many of them go where; those that are left are not used."""
+    """How many of a dataset's samples go where, those that are left are not used; and the samples."""
 
-    samples: Callable[[], Samples]
     train: int
     valid: int
     test: int
+    samples: Callable[[], Samples]
 
     @property
     def cuts(self) -> int:
@@ -103,86 +103,62 @@ def split(group: np.ndarray, sizes: tuple[int, ...], seed: int) -> list[np.ndarr
 
 
 RECIPES = {
-    "penguins": Recipe(
-        table(
-            "palmerpenguins", "penguins", label="sex", domain="species",
-            features="bill_length_mm bill_depth_mm flipper_length_mm body_mass_g",
-        ), 165, 50, 118,
-    ),
-    "orange-juice": Recipe(
-        table(
-            "ISLR", "OJ", label="Purchase", domain="StoreID",
-            features="WeekofPurchase PriceCH PriceMM DiscCH DiscMM SpecialCH SpecialMM LoyalCH",
-        ), 536, 160, 374,
-    ),
-    "chile": Recipe(
-        table(
-            "carData", "Chile", label="vote", domain="region",
-            features="population sex age education income statusquo",
-        ), 1214, 367, 850,
-    ),
-    "diamonds": Recipe(
-        table(
-            "ggplot2", "diamonds", label="price", classes=quantiles(5), domain="cut",
-            features="carat color clarity depth table x y z",
-            ranks={"color": "D E F G H I J", "clarity": "I1 SI2 SI1 VS2 VS1 VVS2 VVS1 IF"},
-        ), 1320, 360, 4320,
-    ),
-    "wages": Recipe(
-        table(
-            "AER", "CPS1988", label="wage", classes=quantiles(3), domain="region",
-            features="education experience ethnicity smsa parttime",
-        ), 1319, 361, 4320,
-    ),
-    "leaves": Recipe(
-        table("DAAG", "leafshape", label="arch", domain="location", features="bladelen petiole bladewid"),
-        141, 45, 100,
-    ),
-    "hawks": Recipe(
-        table("Stat2Data", "Hawks", label="Age", domain="Species", features="Wing Weight Culmen Hallux Tail"),
-        446, 134, 311,
-    ),
-    "crabs": Recipe(table("MASS", "crabs", label="sex", domain="sp", features="FL RW CL CW BD"), 100, 30, 70),
-    "cars": Recipe(
-        table(
-            "ISLR", "Auto", label="mpg", classes=quantiles(3), domain="origin",
-            features="cylinders displacement horsepower weight acceleration year",
-        ), 196, 59, 137,
-    ),
-    "counties": Recipe(
-        table(
-            "ggplot2", "midwest", label="inmetro", domain="state",
-            features="popdensity percwhite percblack percasian perchsd percollege percprof percbelowpoverty",
-        ), 218, 66, 153,
-    ),
-    "aids": Recipe(
-        table("MASS", "Aids2", label="status", domain="state", features="sex age diag T.categ"),
-        1422, 426, 995,
-    ),
-    "poverty": Recipe(
-        table("carData", "WVS", label="poverty", domain="country", features="religion degree age gender"),
-        2690, 807, 1884,
-    ),
-    "loans": Recipe(
-        table(
-            "openintro", "loans_full_schema", label="interest_rate", classes=quantiles(3), domain="homeownership",
-            features="annual_income debt_to_income verified_income loan_amount term application_type delinq_2y "
-            "inquiries_last_12m accounts_opened_24m open_credit_lines total_credit_limit total_credit_utilized",
-        ), 1320, 360, 4320,
-    ),
-    "working-hours": Recipe(
-        table(
-            "Ecdat", "HI", label="whrswk", classes=lambda hours: np.digitize(hours, [1, 35]), domain="region",
-            features="education race hispanic experience kidslt6 kids618 husby hhi",
-        ), 1320, 360, 4320,
-    ),
-    "food-share": Recipe(
-        table(
-            "Ecdat", "BudgetFood", label="wfood", classes=quantiles(3), domain="town",
-            features="totexp age size sex",
-        ), 1320, 360, 4320,
-    ),
-    "digits": Recipe(digits, 903, 272, 622),
+    "penguins": Recipe(165, 50, 118, table(
+        "palmerpenguins", "penguins", label="sex", domain="species",
+        features="bill_length_mm bill_depth_mm flipper_length_mm body_mass_g",
+    )),
+    "orange-juice": Recipe(536, 160, 374, table(
+        "ISLR", "OJ", label="Purchase", domain="StoreID",
+        features="WeekofPurchase PriceCH PriceMM DiscCH DiscMM SpecialCH SpecialMM LoyalCH",
+    )),
+    "chile": Recipe(1214, 367, 850, table(
+        "carData", "Chile", label="vote", domain="region",
+        features="population sex age education income statusquo",
+    )),
+    "diamonds": Recipe(1320, 360, 4320, table(
+        "ggplot2", "diamonds", label="price", classes=quantiles(5), domain="cut",
+        features="carat color clarity depth table x y z",
+        ranks={"color": "D E F G H I J", "clarity": "I1 SI2 SI1 VS2 VS1 VVS2 VVS1 IF"},
+    )),
+    "wages": Recipe(1319, 361, 4320, table(
+        "AER", "CPS1988", label="wage", classes=quantiles(3), domain="region",
+        features="education experience ethnicity smsa parttime",
+    )),
+    "leaves": Recipe(141, 45, 100, table(
+        "DAAG", "leafshape", label="arch", domain="location", features="bladelen petiole bladewid",
+    )),
+    "hawks": Recipe(446, 134, 311, table(
+        "Stat2Data", "Hawks", label="Age", domain="Species", features="Wing Weight Culmen Hallux Tail",
+    )),
+    "crabs": Recipe(100, 30, 70, table("MASS", "crabs", label="sex", domain="sp", features="FL RW CL CW BD")),
+    "cars": Recipe(196, 59, 137, table(
+        "ISLR", "Auto", label="mpg", classes=quantiles(3), domain="origin",
+        features="cylinders displacement horsepower weight acceleration year",
+    )),
+    "counties": Recipe(218, 66, 153, table(
+        "ggplot2", "midwest", label="inmetro", domain="state",
+        features="popdensity percwhite percblack percasian perchsd percollege percprof percbelowpoverty",
+    )),
+    "aids": Recipe(1422, 426, 995, table(
+        "MASS", "Aids2", label="status", domain="state", features="sex age diag T.categ",
+    )),
+    "poverty": Recipe(2690, 807, 1884, table(
+        "carData", "WVS", label="poverty", domain="country", features="religion degree age gender",
+    )),
+    "loans": Recipe(1320, 360, 4320, table(
+        "openintro", "loans_full_schema", label="interest_rate", classes=quantiles(3), domain="homeownership",
+        features="annual_income debt_to_income verified_income loan_amount term application_type delinq_2y "
+        "inquiries_last_12m accounts_opened_24m open_credit_lines total_credit_limit total_credit_utilized",
+    )),
+    "working-hours": Recipe(1320, 360, 4320, table(
+        "Ecdat", "HI", label="whrswk", classes=lambda hours: np.digitize(hours, [1, 35]), domain="region",
+        features="education race hispanic experience kidslt6 kids618 husby hhi",
+    )),
+    "food-share": Recipe(1320, 360, 4320, table(
+        "Ecdat", "BudgetFood", label="wfood", classes=quantiles(3), domain="town",
+        features="totexp age size sex",
+    )),
+    "digits": Recipe(903, 272, 622, digits),
 }  # fmt: skip
 NAMES = (*RECIPES, *synthetic.RECIPES)
 
