@@ -28,14 +28,14 @@ class Settings:
         if isinstance(self.hidden, list):  # what a notebook's or a YAML file's list becomes
             object.__setattr__(self, "hidden", tuple(self.hidden))
         for name in ("seeds", "epochs", "batch_size"):
-            _whole(name, getattr(self, name))
+            check_whole(name, getattr(self, name))
         if not isinstance(self.hidden, tuple) or not self.hidden:
             raise SettingsError(f"hidden: expected a list of layer widths such as [64, 32], got {self.hidden!r}")
         for width in self.hidden:
-            _whole("hidden", width)
-        _number("learning_rate", self.learning_rate, 0, 1)
-        _number("temperature", self.temperature, 0, 1000)
-        _number("alpha", self.alpha, 0, 1, including_low=True)
+            check_whole("hidden", width)
+        check_number("learning_rate", self.learning_rate, 0, 1)
+        check_number("temperature", self.temperature, 0, 1000)
+        check_number("alpha", self.alpha, 0, 1, including_low=True)
 
     @classmethod
     def named(cls, **settings) -> "Settings":
@@ -46,12 +46,14 @@ class Settings:
         return cls(**settings)
 
 
-def _whole(name, value):
+def check_whole(name: str, value) -> None:
+    """Raises `SettingsError` if a setting is no whole number from 1 to a million."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
         raise SettingsError(f"{name}: expected a whole number of at least 1, got {value!r}")
 
 
-def _number(name, value, low, high, including_low=False):
+def check_number(name: str, value, low: float, high: float, including_low: bool = False) -> None:
+    """Raises `SettingsError` if a setting is no number above `low`, or at least that, and at most `high`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not (low <= value if including_low else low < value) or not value <= high:
         bound = "at least" if including_low else "above"

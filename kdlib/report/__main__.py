@@ -9,7 +9,7 @@ from functools import partial
 from kdlib.evaluation.formatting import counted
 from kdlib.report import command_line
 from kdlib.report.command_line import FAILED, USAGE, print_error
-from kdlib.settings import Settings, SettingsError
+from kdlib.settings import Settings, SettingsError, check_number, check_whole
 
 
 class Terminated(BaseException):
@@ -75,26 +75,24 @@ def _update(given, update) -> int:
 def _request(given, **more):
     from kdlib.report import own_methods, request
 
+    if given.jobs is not None:
+        check_whole("jobs", given.jobs)
+    if given.timeout is not None:
+        check_number("timeout", given.timeout, 1, 1e9, including_low=True)
     return request.Request(
         data=given.data,
         out=given.out,
         notebooks=given.notebooks,
         draft=given.draft,
-        jobs=_at_least_one("jobs", given.jobs, int, "a whole number of at least 1") or os.cpu_count() or 1,
+        jobs=given.jobs or os.cpu_count() or 1,
         scheduler=given.scheduler,
         dashboard=given.dashboard,
-        timeout=_at_least_one("timeout", given.timeout, int | float, "a number of seconds of at least 1"),
+        timeout=given.timeout,
         force=given.force,
         methods=given.methods and own_methods.read(given.methods),
         command=command_line.command(given),
         **more,
     )
-
-
-def _at_least_one(name, value, kind, expected):
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or not 1 <= value < 1e9):
-        raise SettingsError(f"{name}: expected {expected}, got {value!r}")
-    return value
 
 
 def _terminate(*_):

@@ -18,7 +18,7 @@ import yaml
 from kdlib.report.manifest import PACKAGE
 from kdlib.report.plan import as_parameters
 from kdlib.report.request import MethodsFile, RequestError
-from kdlib.settings import Settings, SettingsError
+from kdlib.settings import Settings, SettingsError, check_number
 
 DEFAULT_METHODS = ("ffnn", "kd_routed", "kd_gated")
 MAX_POINTS = 1000  #: for each dataset
@@ -168,10 +168,10 @@ def _check_size(swept) -> None:
 
 
 def _check_value(key, value) -> None:
-    if key != "fraction":
+    if key == "fraction":
+        check_number(key, value, 0, 1)
+    else:
         Settings.named(**{key: value})
-    elif not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
-        raise SettingsError(f"fraction: expected a number above 0 and at most 1, got {value!r}")
 
 
 def _check_distinct(key, values) -> None:

@@ -30,7 +30,7 @@ def call(capsys, *arguments):
         (["--hidden=64,0"], "hidden: expected a whole number of at least 1, got 0"),
         (["--alpha=2"], "alpha: expected a number at least 0 and at most 1, got 2"),
         (["--jobs=0"], "jobs: expected a whole number of at least 1, got 0"),
-        (["--timeout=soon"], "timeout: expected a number of seconds of at least 1, got 'soon'"),
+        (["--timeout=soon"], "timeout: expected a number at least 1 and at most 1000000000, got 'soon'"),
         (["--sedes=3"], "unrecognized arguments: --sedes=3"),
         (["--data=nowhere"], "data: expected a folder of *.pkl files, got 'nowhere': No such file or directory"),
         (["--data=file"], "data: expected a folder of *.pkl files, got 'file': Not a directory"),
