@@ -78,7 +78,7 @@ def _request(given, **more):
     if given.jobs is not None:
         check_whole("jobs", given.jobs)
     if given.timeout is not None:
-        check_number("timeout", given.timeout, 1, 1e9, including_low=True)
+        check_number("timeout", given.timeout, 1, 1_000_000_000, including_low=True)
     return request.Request(
         data=given.data,
         out=given.out,
