@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from kdlib import display
 from kdlib.report.pages import render as pages
+from kdlib.report.pages.blocks import MAX_ROWS
 from kdlib.report.pages.formulas import mathml
 from kdlib.report.pages.markdown import Markdown
 
@@ -168,7 +169,7 @@ def test_a_figure_s_data_are_a_table_of_its_first_rows_and_a_csv_of_all(displaye
     figure(data=frame)
     _, tree = page(new_code_cell("x", outputs=displayed))
     rows = tree.xpath("//figure//details//tbody/tr")
-    assert len(rows) == pages.MAX_ROWS and [cell.text_content() for cell in rows[1]] == ["1", "0.333333", "a,b"]
+    assert len(rows) == MAX_ROWS and [cell.text_content() for cell in rows[1]] == ["1", "0.333333", "a,b"]
     assert "The first 60 of 100 rows" in tree.xpath("//figure//details")[0].text_content()
     (link,) = tree.xpath("//figure//a[@download='figure-1.csv']/@href")
     back = pd.read_csv(io.StringIO(unquote(link.partition(",")[2])))
