@@ -1,11 +1,9 @@
 """What a dataset is: reading, checking and writing one.
 
-A dataset is a pickle of one dict of arrays: `x_train` (n, features), `y_train` (n,), `d_train` (n,),
-`x_valid`, `y_valid`, and optionally `d_valid`, `x_test`, `y_test`, `d_test`. Rows are samples; `y` holds
-the classes 0..classes-1, `d` the domains 0..domains-1. What teachers say of these samples may come with them,
-`t_train`, `t_valid`, `t_test` (teachers, n, classes), and unlabelled samples, `x_more` and `t_more`. Other keys are
-ignored, but one that looks like a misspelling of these is an error. The first five keys are those that the README of
-the original names.
+A dataset is a pickle of one dict of arrays, which data/README.md describes: of each split features `x_`, classes `y_`
+and domains `d_`, and what teachers say, `t_`, if that is known; and unlabelled samples, `x_more` and `t_more`. The keys
+that it must have are those that the README of the original names. Other keys are ignored, but one that looks like a
+misspelling is an error.
 
 Out of scope: missing values, text, sample weights, and several labels per sample.
 """

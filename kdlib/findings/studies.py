@@ -14,18 +14,12 @@ from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import summary
 
 STUDIES = {
-    "factorial": (
-        "factorial.csv",
-        "Every combination of the original's deviations; its unknown settings",
-    ),
+    "factorial": ("factorial.csv", "Every combination of the original's deviations; its unknown settings"),
     "controls": ("results.csv", "What a student's gain is due to"),
     "resampled_data": ("draws.csv", "The comparison on fresh draws of the training data"),
     "hyperparameter_search": ("search_reported.csv", "The same hyperparameter search for every method"),
     "label_budget": ("label_budget.csv", "Fewer labels, and smaller students"),
-    "sequential_domains": (
-        "sequential_domains.csv",
-        "One domain after the other, and learning without forgetting",
-    ),
+    "sequential_domains": ("sequential_domains.csv", "One domain after the other, and learning without forgetting"),
     "unpooled_sites": ("results.csv", "Sites that may not pool their samples"),
 }  #: by the notebook's name: the file that holds its numbers, and its subject
 

@@ -11,15 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.evaluation.comparison import BETTER, CONFIDENCE_LEVEL, NEITHER, WORSE, holm
-from kdlib.evaluation.formatting import (
-    counted,
-    counted_range,
-    difference,
-    percent,
-    signed,
-    value_range,
-    whole,
-)
+from kdlib.evaluation.formatting import counted, counted_range, difference, percent, signed, value_range, whole
 from kdlib.evaluation.results import BAYES, MAX_DATASETS, Reports, means, reported
 from kdlib.findings import dataset as dataset_findings
 from kdlib.findings import original

@@ -19,16 +19,7 @@ from kdlib.methods.network_teachers import domain_teachers, teacher_updates
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import COPIES, distil_on_queries
-from kdlib.methods.teachers import (
-    GATE,
-    POOLED,
-    Ensemble,
-    Mixture,
-    SklearnTeacher,
-    Teacher,
-    fit_teacher,
-    gated_mixture,
-)
+from kdlib.methods.teachers import GATE, POOLED, Ensemble, Mixture, SklearnTeacher, Teacher, fit_teacher, gated_mixture
 
 FOLDS = 3
 MAX_QUADRATIC = 30  #: features; beyond, squares and products are too many

@@ -11,18 +11,10 @@ from pathlib import Path
 
 from kdlib.data import DataContractError, UnsafePickleError, loads
 from kdlib.evaluation.formatting import counted
-from kdlib.report import manifest, own_methods, publish
+from kdlib.report import manifest, own_methods, plan, publish
 from kdlib.report.execution.run_notebook import Outcome
 from kdlib.report.navigation import page_links
-from kdlib.report.plan import (
-    EXPERIMENT_PARAMETERS,
-    SUMMARY_PARAMETERS,
-    Run,
-    Template,
-    dataset_run,
-    read_template,
-    summary_run,
-)
+from kdlib.report.plan import Run, Template
 from kdlib.report.request import Request, find_datasets
 
 
@@ -33,9 +25,9 @@ def update_report(request: Request, make_display) -> dict[str, str]:
     """
     datasets, refused = find_datasets(request.data)
     paths = [request.notebooks / "experiment.ipynb", *request.templates]
-    templates = [read_template(request, path, EXPERIMENT_PARAMETERS) for path in paths]
-    summary = read_template(request, request.notebooks / "summary.ipynb", SUMMARY_PARAMETERS)
-    runs = [dataset_run(request, data, template) for data in datasets for template in templates]
+    templates = [plan.read_template(request, path, plan.EXPERIMENT_PARAMETERS) for path in paths]
+    summary = plan.read_template(request, request.notebooks / "summary.ipynb", plan.SUMMARY_PARAMETERS)
+    runs = [plan.dataset_run(request, data, template) for data in datasets for template in templates]
     return update(request, runs, refused, summary, make_display)
 
 
@@ -49,7 +41,7 @@ def update(
     with publish.lock(request.out), contextlib.ExitStack() as stack:
         runner = ReportRunner(request, runs, refused, stack, stack.enter_context(make_display()))
         runner.execute([run for run in runs if runner.is_due(run) and runner.has_valid_data(run)])
-        last = summary_run(request, [run.name for run in runs], refused, summary)
+        last = plan.summary_run(request, [run.name for run in runs], refused, summary)
         runner.execute([last] if runner.is_due(last) else [])
         for run in [*runs, last]:
             runner.refresh_page(run)
