@@ -56,5 +56,5 @@ def check_number(name: str, value, low: float, high: float, including_low: bool 
     """Raises `SettingsError` if a setting is no number above `low`, or at least that, and at most `high`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not (low <= value if including_low else low < value) or not value <= high:
-        bound = "at least" if including_low else "above"
+        bound = "of at least" if including_low else "above"
         raise SettingsError(f"{name}: expected a number {bound} {low} and at most {high}, got {value!r}")
