@@ -318,8 +318,8 @@ def test_contents_lead_to_headings_and_code_is_folded():
 
 def test_a_draft_is_marked():
     draft = RECORD | {"parameters": {"draft": True}}
-    assert page(new_markdown_cell("# T"), record=draft)[1].xpath("//p[@class='draft']")
-    assert not page(new_markdown_cell("# T"))[1].xpath("//p[@class='draft']")
+    assert page(new_markdown_cell("# T"), record=draft)[1].xpath("//aside[@class='draft']")
+    assert not page(new_markdown_cell("# T"))[1].xpath("//aside[@class='draft']")
 
 
 def test_provenance_is_on_the_page():
