@@ -36,20 +36,33 @@ def figure(fig, caption: str, alt: str, *, data=None, name: str = "", **others) 
     for argument, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{argument}: expected a sentence about the figure, got {text!r}")
-    bundle, sizes = {"text/plain": f"Figure: {alt}"}, {}
+    encoded_figure(encode(fig, data=data, **others) | {"caption": caption, "alt": alt}, name)
+
+
+def encode(fig, *, data=None, **others) -> dict:
+    """The images and numbers of a figure, as `figure` has them, in texts and lists; closes it."""
+    images, sizes = {}, {}
     for style, each in {"light": fig, **others}.items():
         image = _drawn(each)
-        bundle[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=3)
+        images[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=3)
         sizes[style] = [side * 96 // DOTS_PER_INCH for side in image.size]
         if style == "light":
-            bundle["image/png"] = _encoded(image, "PNG", compress_level=6)
-    size = dict(zip(("width", "height"), sizes["light"], strict=True))
-    meaning = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt, "sizes": sizes}
-    if data is not None:
-        rows = [list(map(_rounded, row)) for row in data.itertuples(index=False, name=None)]
-        meaning["data"] = {"columns": list(map(str, data.columns)), "rows": rows}
+            images["image/png"] = _encoded(image, "PNG", compress_level=6)
+    if data is None:
+        return {"images": images, "sizes": sizes}
+    rows = [list(map(_rounded, row)) for row in data.itertuples(index=False, name=None)]
+    return {"images": images, "sizes": sizes, "data": {"columns": list(map(str, data.columns)), "rows": rows}}
+
+
+def encoded_figure(encoded: dict, name: str = "") -> None:
+    """Shows what `encode` returned, with `caption` and `alt` in it, as `figure` does."""
+    bundle = {"text/plain": f"Figure: {encoded['alt']}", **encoded["images"]}
+    meaning = {"kind": "figure", "name": _checked_name(name)}
+    meaning |= {key: encoded[key] for key in ("caption", "alt", "sizes", "data") if key in encoded}
+    size = dict(zip(("width", "height"), encoded["sizes"]["light"], strict=True))
     publish_display_data(bundle, {"image/png": size, "kdlib": meaning})
     # The page takes the caption from the figure itself; this one is for JupyterLab.
+    caption = encoded["caption"]
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
 
 

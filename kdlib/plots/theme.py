@@ -16,12 +16,15 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+import PIL
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
+
+from kdlib.training.cache import default_cache
 
 STYLE, DARK, NARROW = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("style", "dark", "narrow"))
 ONE_PANEL = 5.6  #: inches, of a figure of one panel
@@ -45,6 +48,7 @@ class Plot:
     alt: str
     data: pd.DataFrame | None = None
     draw: Callable[..., Figure] | None = None  #: draws it again, in other styles
+    keep: Callable[[dict], None] | None = None  #: keeps what is shown
 
     def show(self, name: str = "") -> None:
         """Shows the figure in the notebook and on the page; Markdown refers to it by `name` (see `display.figure`)."""
@@ -53,11 +57,32 @@ class Plot:
         others = {}
         if self.draw:
             others = {"dark": self.draw(DARK), "narrow": self.draw(NARROW), "narrow_dark": self.draw(DARK, NARROW)}
-        display.figure(self.figure, self.caption, self.alt, data=self.data, name=name, **others)
+        encoded = display.encode(self.figure, data=self.data, **others) | {"caption": self.caption, "alt": self.alt}
+        if self.keep:
+            self.keep(encoded)
+        display.encoded_figure(encoded, name)
+
+
+class KeptPlot:
+    """A `Plot` whose images the cache has: it is drawn only where more than they are asked for."""
+
+    def __init__(self, encoded: dict, plot: Callable[[], Plot]):
+        self.encoded, self.plot = encoded, functools.cache(plot)
+
+    def show(self, name: str = "") -> None:
+        from kdlib import display
+
+        display.encoded_figure(self.encoded, name)
+
+    def __getattr__(self, name):
+        return getattr(self.plot(), name)
 
 
 def styled(draw):
-    """Makes a function that returns a `Plot` draw in the report's style, whatever the session's is."""
+    """Makes a function that returns a `Plot` draw in the report's style, whatever the session's is.
+
+    A figure that was shown is not drawn again: the cache keeps its images, by the function and its arguments.
+    """
 
     @functools.wraps(draw)
     def styled(*args, **settings) -> Plot:
@@ -67,8 +92,15 @@ def styled(draw):
                     matplotlib.rcParams.update(matplotlib.rc_params_from_file(style, use_default_template=False))
                 return draw(*args, **settings).figure
 
-        with matplotlib.rc_context(fname=STYLE):
-            return replace(draw(*args, **settings), draw=draw_again)
+        def plot() -> Plot:
+            with matplotlib.rc_context(fname=STYLE):
+                return replace(draw(*args, **settings), draw=draw_again, keep=functools.partial(cache.put, key))
+
+        cache = default_cache()
+        styles = [style.read_text(encoding="utf-8") for style in (STYLE, DARK, NARROW)]
+        key = cache.key(draw, args, settings, styles, matplotlib.__version__, PIL.__version__)
+        encoded = cache.get(key)
+        return plot() if encoded is None else KeptPlot(encoded, plot)
 
     return styled
 

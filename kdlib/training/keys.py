@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
+import pandas as pd
 
 PACKAGE = Path(__file__).resolve().parents[1]
 VERSIONS = "tensorflow-cpu", "tensorflow", "keras", "numpy", "scipy", "scikit-learn"
@@ -79,6 +80,10 @@ def _parts(value) -> Iterator[bytes | np.ndarray]:
     elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
         yield f"array {value.dtype.str} {value.shape} ".encode()
         yield np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    elif isinstance(value, pd.DataFrame | pd.Series):
+        columns = value.to_frame() if value.ndim == 1 else value
+        rows = pd.util.hash_pandas_object(columns).to_numpy()
+        yield from _parts((kind.__name__, list(columns.columns), [str(each) for each in columns.dtypes], rows))
     elif isinstance(value, list | tuple):
         yield f"{kind.__name__} {len(value)} ".encode()
         for each in value:

@@ -203,14 +203,37 @@ def test_on_a_dark_page_the_same_is_drawn_in_its_colours():
         assert sum(to_rgb(dark_axes.title.get_color())) > 2
 
 
-def test_show_hands_over_figure_caption_and_alt(monkeypatch):
-    seen = []
-    monkeypatch.setattr(display, "figure", lambda *given, **more: seen.append((given, more)))
+@pytest.fixture
+def shown(monkeypatch):
+    """What notebooks are given to display: (data, metadata) each."""
+    given = []
+    monkeypatch.setattr(display, "publish_display_data", lambda *each, **more: given.append(each))
+    return given
+
+
+def test_show_hands_over_images_caption_alt_and_numbers(shown):
     plot = plots.forest(DIFFERENCES)
     plot.show(name="differences")
-    ((given, more),) = seen
-    assert given == (plot.figure, plot.caption, plot.alt) and more["data"] is plot.data
-    assert more.keys() == {"data", "name", "dark", "narrow", "narrow_dark"}
+    (images, meta), (caption, _) = shown
+    assert {*display.IMAGES.values(), "image/png"} < images.keys() and caption["text/plain"] == plot.caption
+    meaning = meta["kdlib"]
+    assert (meaning["caption"], meaning["alt"], meaning["name"]) == (plot.caption, plot.alt, "differences")
+    assert meaning["data"]["columns"] == list(plot.data.columns) and len(meaning["data"]["rows"]) == len(plot.data)
+
+
+def test_what_was_shown_is_not_drawn_again_until_its_arguments_change(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv("KDLIB_CACHE", str(tmp_path / "cache"))
+    plots.forest(DIFFERENCES).show()
+    first, shown[:] = list(shown), []
+    monkeypatch.setattr(display, "_drawn", lambda figure: pytest.fail("drawn again"))
+    again = plots.forest(DIFFERENCES.copy())
+    again.show()
+    assert shown == first
+    assert again.figure.axes and len(again.data) == len(DIFFERENCES)  # whoever asks for more, gets it drawn
+    with pytest.raises(pytest.fail.Exception):
+        plots.forest(DIFFERENCES.assign(mean=DIFFERENCES["mean"] + 1e-9)).show()
+    with pytest.raises(pytest.fail.Exception):
+        plots.forest(DIFFERENCES, corrected=True).show()
 
 
 def test_training_points_are_counted_and_their_domains_measured():
