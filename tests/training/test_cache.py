@@ -67,8 +67,9 @@ DIFFERENT = [
     Shuffled(np.arange(4), 2, 2, 1, (0,)), Shuffled(np.arange(4), 2, 2, 1, (0,), stream=1),
     Shuffled(np.arange(5), 2, 2, 1, (0,)), InOrder((np.arange(4),), 2, 2, 1, (0,)),
     Together((Shuffled(np.arange(4), 2, 2, 1, (0,)),)), Together((Shuffled(np.arange(4), 2, 2, 1, (0,)),) * 2),
-    pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"b": [1, 2]}), pd.DataFrame({"a": [2, 1]}), pd.DataFrame({"a": [1.0, 2]}),
-    pd.DataFrame({"a": ["1", "2"]}), pd.DataFrame({"a": [1, 2]}, index=[1, 0]), pd.Series([1, 2], name="a"),
+    pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"b": [1, 2]}), pd.DataFrame({"a": [2, 1]}),
+    pd.DataFrame({"a": [1.0, 2]}), pd.DataFrame({"a": ["1", "2"]}), pd.DataFrame({"a": [1, 2]}, index=[1, 0]),
+    pd.Series([1, 2], name="a"),
 ]  # fmt: skip
 
 
