@@ -96,8 +96,10 @@ def headline(gains: pd.DataFrame) -> str:
     """
     rejected = holm(gains["raw p"]) < 1 - CONFIDENCE_LEVEL
     better = int((rejected & (gains["difference"] > 0)).sum())
-    verdict = "Distillation can beat direct training" if better else "No student is shown to beat direct training"
     worse = int((rejected & (gains["difference"] < 0)).sum())
+    verdict = "Distillation can beat direct training" if better else "No student is shown to beat direct training"
+    if 0 < better < worse:
+        verdict += ", but loses to it more often"
     return (
         f"**{verdict}**: of {counted(len(gains), 'comparison')} of a student with direct training on a dataset, the "
         f"student is better in {better or 'none'} and worse in {worse or 'none'}, corrected for their number (Holm)."

@@ -111,10 +111,16 @@ def test_a_collection_without_any_effect_has_a_false_headline_at_most_as_often_a
         differences = students - direct
         p = stats.ttest_1samp(differences, 0, axis=2).pvalue
         gains = pd.DataFrame({"difference": differences.mean(axis=2).ravel(), "raw p": p.ravel()})
-        false += summary.headline(gains).startswith("**Distillation can beat direct training**")
+        false += summary.headline(gains).startswith("**Distillation can beat direct training")
         planted = gains.assign(**{"raw p": np.where(gains.index == gains["difference"].idxmax(), 1e-6, gains["raw p"])})
-        assert summary.headline(planted).startswith("**Distillation can beat direct training**")
+        assert summary.headline(planted).startswith("**Distillation can beat direct training")
     assert false <= 5
+
+
+def test_the_headline_says_that_students_lose_more_often():
+    gains = pd.DataFrame({"difference": [0.01, -0.01, -0.01], "raw p": 1e-6})
+    assert summary.headline(gains).startswith("**Distillation can beat direct training, but loses to it more often**")
+    assert summary.headline(gains[:2]).startswith("**Distillation can beat direct training**: of 2 comparisons")
 
 
 def with_losses(accuracies, **losses):
