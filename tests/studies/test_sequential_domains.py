@@ -96,7 +96,8 @@ def test_without_the_term_earlier_domains_are_forgotten(passes):
     first = plain[plain.place == 1]
     assert first.learned.mean() > 0.7
     assert first.forgotten.groupby(first.domain).mean().min() > 0.1
-    assert passes.ffnn.min() > sequential_domains.at_the_end(passes.results).loc["no term", "all"].max() + 0.1
+    at_the_end = sequential_domains.at_the_end(passes.results)  # in percent
+    assert 100 * passes.ffnn.min() > at_the_end.loc["no term", "all"].max() + 10
 
 
 @pytest.mark.slow
