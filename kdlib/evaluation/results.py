@@ -22,6 +22,7 @@ COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
 CHECKSUMS = "checksums.json"
 MAX_DATASETS = 8  #: that the summary shows one by one
 BAYES = "bayes"  #: not a method to compare, but what the others are compared with
+RENAMED = {"kd_best": "kd_kernel_teachers"}  #: methods that older results know by another name
 BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
 
 
@@ -80,12 +81,12 @@ def write(results: pd.DataFrame, path) -> None:
 
 
 def read(path) -> pd.DataFrame:
-    """Results as written by `write`; raises ValueError if the columns are others."""
+    """Results as written by `write`, methods by today's names; raises ValueError if the columns are others."""
     text = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
     frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"value": [""]})  # a dataset may be named NA
     if list(frame.columns) != COLUMNS:
         raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {', '.join(frame.columns)}")
-    return frame
+    return frame.assign(method=frame["method"].replace(RENAMED))
 
 
 def write_checksums(output) -> str:

@@ -101,6 +101,11 @@ def test_results_come_back_to_the_last_bit(table, tmp_path):
     assert (tmp_path / "results.csv").read_bytes() == first
 
 
+def test_methods_of_older_results_are_read_by_todays_names(table, tmp_path):
+    results.write(table.assign(method="kd_best"), tmp_path / "results.csv")
+    assert set(results.read(tmp_path / "results.csv").method) == {"kd_kernel_teachers"}
+
+
 def test_a_table_of_other_columns_is_refused(table, tmp_path):
     results.write(table.drop(columns="split"), tmp_path / "results.csv")
     with pytest.raises(ValueError, match=r"results.csv: expected the columns dataset, .*, got dataset, method, seed, "):

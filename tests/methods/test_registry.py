@@ -52,6 +52,8 @@ def test_every_section_is_run_by_a_notebook():
 
 def test_other_modules_name_methods_that_exist():
     assert METHODS[results.BAYES].role == Role.BOUND
+    assert set(results.RENAMED.values()) <= set(METHODS)
+    assert not set(results.RENAMED) & set(METHODS)
 
 
 @pytest.fixture
