@@ -35,7 +35,7 @@ PINS = {
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_enable_platform_dependent_math=false",
     # oneDNN multiplies matrices for XLA where an operand is transposed, and for TensorFlow outside XLA.
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    # TensorFlow's own operations use oneDNN by default only where there is AVX-512, which it then prints.
+    # By default TensorFlow's own operations use oneDNN only where there is AVX-512, and a message says so.
     "TF_ENABLE_ONEDNN_OPTS": "0",
     # OpenBLAS is behind every product and decomposition of NumPy, SciPy and scikit-learn.
     "OPENBLAS_CORETYPE": "Haswell",

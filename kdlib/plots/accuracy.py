@@ -125,10 +125,8 @@ def _draw_mean(ax, mean, sd, row, left, marker="o", width=1.1, color=None) -> No
         mark_clipped(ax, row)
         return
     ax.plot([mean - sd, mean + sd], [row, row], color=theme.role_colour("soft"), linewidth=width)
-    ink, paper = (
-        color or theme.role_colour("ink"),
-        theme.role_colour("paper"),
-    )  # a rim of paper sets it off from the seeds' dots
+    ink, paper = color or theme.role_colour("ink"), theme.role_colour("paper")
+    # A rim in the colour of the paper sets the mean off from the seeds' dots.
     rim = {"markeredgewidth": 1.4} if marker == "x" else {"markeredgewidth": 0.8, "markeredgecolor": paper}
     ax.plot(mean, row, marker=marker, color=ink, markersize=6, **rim)
 
