@@ -6,15 +6,18 @@ import kdlib  # noqa: F401, before NumPy is imported, as it sets what decides th
 import os
 import signal
 import subprocess
+import tempfile
 
 import pytest
 import tiny_notebooks
 from run_report import FIVE_KEYS, run_report
 
-# Each test computes: what a cache holds from another run would prove nothing.
+# Each test computes: what a cache holds from another run would prove nothing. But all share what they have compiled.
+programs = tempfile.TemporaryDirectory()
 os.environ.update(
     TF_CPP_MIN_LOG_LEVEL="3",
     KDLIB_CACHE="",
+    TF_XLA_FLAGS=f"--tf_xla_persistent_cache_directory={programs.name} --tf_xla_persistent_cache_device_types=CPU",
 )
 # A shell's background jobs ignore Ctrl-C, and so would all that is started here, which some tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)

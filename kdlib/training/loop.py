@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from kdlib.training.compiled import compiled
 from kdlib.training.losses import cross_entropy
 from kdlib.training.networks import forward
 from kdlib.training.plan import TrainingPlan
@@ -51,7 +52,7 @@ def cosine(rate: float, steps: int) -> np.ndarray:
     return (rate * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps))).astype(np.float32)
 
 
-@tf.function(jit_compile=True)
+@compiled
 def _advance(loss, widths, count, weights, means, squares, done, rows, rates, settings, decay):
     """The first `count` of some steps, after `done` others; returns the new state and the sum of losses (member,).
 
@@ -87,7 +88,7 @@ def _normal(t):
     return tf.where(tf.abs(t) < TINY, 0.0, t)
 
 
-@tf.function(jit_compile=True)
+@compiled
 def _score(weights, x, labels):
     """Cross-entropy and accuracy (member,) of the label head; x (1, n, features), one-hot labels (1, n, classes)."""
     logits = forward(weights, x)[..., : labels.shape[2]]

@@ -15,6 +15,8 @@ from itertools import pairwise
 import numpy as np
 import tensorflow as tf
 
+from kdlib.training.compiled import compiled
+
 NARROW = 4  #: up to so many inputs or outputs a product of matrices is slower than a sum of products
 CHUNK = 2048  #: points per call of `predict`; bounds its memory
 
@@ -146,7 +148,7 @@ def forward(weights, x, columns=None):
     return x
 
 
-@tf.function(jit_compile=True)
+@compiled
 def _forward(weights, x):
     return forward(weights, x)
 

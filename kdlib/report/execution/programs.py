@@ -26,11 +26,14 @@ def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
     """Fills a new folder with the programs that fit, and yields the environment variables that make a kernel use them.
 
     Programs that were added to it are kept afterwards, unless something was raised. If nothing is to be reused, the
-    variables say so, for trainings too.
+    variables say so, for trainings too; without a cache, they are as they were.
     """
     kept, flags = cache.default_cache(), keys.own_flags("TF_XLA_FLAGS")
-    if not reuse or kept.folder is None:
+    if not reuse:
         yield {"KDLIB_CACHE": "", "TF_XLA_FLAGS": flags}
+        return
+    if kept.folder is None:
+        yield {}
         return
     try:
         folder.mkdir(mode=0o700)
