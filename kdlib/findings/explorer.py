@@ -27,8 +27,9 @@ def scenes(runs: Reports) -> dict:
     """What the explorer shows, ready for JSON: `datasets`, `titles` of the summary's methods, `colours` and `start`.
 
     A dataset has `wide` x `high` cells; of each method `maps` (seed, row, column) from the lowest row up and `accuracy`
-    per seed; the `density` of points; of Bayes and of the teachers, or None, probabilities (..., class, row, column);
-    `points`: bytes x, y (0 to 255 over the plane), class, domain; and the cell (column, row) where it starts.
+    per seed and, of the first seed, `early` maps and their `epochs`, followed by the last; the `density` of points; of
+    Bayes and of the teachers, or None, probabilities (..., class, row, column); `points`: bytes x, y (0 to 255 over the
+    plane), class, domain; and the cell (column, row) where it starts.
     """
     titles = summary.titles(runs)
     datasets = [_dataset(runs, name, titles) for name in runs.good]
@@ -68,11 +69,16 @@ def _dataset(runs, name, methods) -> dict:
         "teachers": _probabilities(teachers) if 1 < len(teachers) <= MAX_TEACHERS else None,
         "points": _packed(_points(maps)),
         "methods": {
-            method: {"maps": _packed(maps[f"{method}/seeds"]), "accuracy": np.atleast_1d(accuracy[method]).tolist()}
-            for method in methods
-            if f"{method}/seeds" in maps
+            method: _method(maps, method, accuracy[method]) for method in methods if f"{method}/seeds" in maps
         },
     }  # fmt: skip
+
+
+def _method(maps, method, accuracy) -> dict:
+    shown = {"maps": _packed(maps[f"{method}/seeds"]), "accuracy": np.atleast_1d(accuracy).tolist()}
+    if f"{method}/early" in maps:
+        shown |= {"early": _packed(maps[f"{method}/early"]), "epochs": maps[f"{method}/epochs"].tolist()}
+    return shown
 
 
 def _probabilities(array) -> str:

@@ -24,6 +24,7 @@ from kdlib.models.networks import Networks
 from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
+from kdlib.training.networks import predict
 
 REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
 OUTCOMES = ["updates", "teacher_updates", "queries", "choice", "learns_from"]
@@ -81,6 +82,8 @@ class Experiment:
                 self._bins[name] = scores.reliability()
         if not method.uses_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
+            if method.in_summary and trained.weights:
+                self._map_early(name, trained.fits["student"])
         return trained
 
     def run_all(self, *names: str) -> pd.DataFrame:
@@ -148,6 +151,15 @@ class Experiment:
         self.maps[f"{name}/mean"] = np.exp(log_p).mean(axis=0).T.reshape(shape).astype(np.float16)
         self.maps[f"{name}/votes"] = votes.reshape(shape).astype(np.float16)
         self.maps[f"{name}/seeds"] = log_p.argmax(axis=2).astype(np.uint8).reshape(-1, *shape[1:])
+
+    def _map_early(self, name: str, fit: Fit) -> None:
+        """What the first seed's network decides as its training goes on, and the epochs, the last of all too."""
+        if fit.early:  # a training of one epoch has none
+            weights = [np.concatenate(layer) for layer in zip(*fit.early.values(), strict=True)]
+            outputs = predict(weights, self.problem.scaled(self.plane.grid))[..., : self.problem.classes]
+            decided = outputs.argmax(axis=2).astype(np.uint8)
+            self.maps[f"{name}/early"] = decided.reshape(-1, len(self.plane.axis1), len(self.plane.axis0))
+            self.maps[f"{name}/epochs"] = np.array([*fit.early, len(fit.loss)])
 
     def ran(self, *roles: str, in_summary: bool | None = None) -> dict[str, Method]:
         """The methods that ran, by name: those of some roles, if any are given, and in the summary or not."""

@@ -81,6 +81,10 @@ def test_maps_are_probabilities_on_the_plane(experiment):
     direct = np.exp(experiment.trained["ffnn"].log_probabilities(at, None))
     np.testing.assert_allclose(maps["ffnn/mean"][:, 7, 3], direct.mean(axis=0)[0], atol=1e-3)
     np.testing.assert_array_equal(maps["ffnn/seeds"][:, 7, 3], direct[:, 0].argmax(axis=1))
+    fit = experiment.trained["ffnn"].fits["student"]
+    assert maps["ffnn/epochs"].tolist() == [*fit.early, len(fit.loss)]
+    then = predict(next(iter(fit.early.values())), experiment.problem.scaled(at))
+    assert maps["ffnn/early"][0, 7, 3] == then[0, 0].argmax()
     assert "teachers/mean" not in maps, "what uses the domain has no map without it"
 
 

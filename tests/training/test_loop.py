@@ -223,6 +223,16 @@ def test_checkpoints_are_the_weights_of_the_epochs_asked_for():
     assert not np.allclose(fit.checkpoints[1][0], fit.weights[0])
 
 
+def test_the_first_member_is_kept_at_each_halving_of_the_epochs():
+    assert loop.halved(60) == [1, 2, 4, 8, 15, 30] and loop.halved(5) == [1, 2, 3] and loop.halved(1) == []
+    plan = planned([0, 1, 2])
+    fit = run(replace(plan, checkpoints=tuple(loop.halved(EPOCHS))))
+    assert list(fit.early) == list(fit.checkpoints)
+    for epoch, weights in fit.checkpoints.items():
+        for early, then in zip(fit.early[epoch], weights, strict=True):
+            np.testing.assert_array_equal(early, then[:1])
+
+
 def test_progress_is_told_after_every_epoch_and_updates_are_counted():
     heard = []
     fit = run(planned([0, 1, 2]), heard.append)

@@ -156,13 +156,14 @@ function* contour(field, wide, high) {
 async function explore(root) {
   const scenes = JSON.parse(root.querySelector("script").textContent);
   const field = (name) => root.querySelector(`[name=${name}]`);
-  const [dataset, left, right, seed, temperature, alpha] = ["dataset", "left", "right", "seed", "temperature", "alpha"].map(field);
+  const [dataset, left, right, seed, training, temperature, alpha] = ["dataset", "left", "right", "seed", "training", "temperature", "alpha"].map(field);
   const sides = all(".scene", root).map((scene) => ({ method: scene.querySelector("select"), canvas: scene.querySelector("canvas"), readout: scene.querySelector(".readout") }));
   const unpacked = new Map();
   const bytesOf = async (packed) => {
     if (!unpacked.has(packed)) unpacked.set(packed, await unpack(packed));
     return unpacked.get(packed);
   };
+  const share = () => 2 ** (training.value - training.max); // of each training that is done
   let point = null; // column and row of the cell whose targets are shown
 
   function updateChoices() { // datasets may differ in their methods and in their number of seeds
@@ -177,8 +178,9 @@ async function explore(root) {
   }
 
   async function paint(scene, { method, canvas, readout }) {
-    const chosen = scene.methods[method.value], i = Math.min(Number(seed.value), chosen.accuracy.length - 1);
-    const size = scene.wide * scene.high, maps = await bytesOf(chosen.maps), points = await bytesOf(scene.points);
+    const chosen = scene.methods[method.value], { epochs, accuracy } = chosen, last = epochs?.at(-1), epoch = Math.ceil(last * share());
+    const early = epoch < last, i = early ? epochs.indexOf(epoch) : Math.min(Number(seed.value), accuracy.length - 1);
+    const size = scene.wide * scene.high, maps = await bytesOf(early ? chosen.early : chosen.maps), points = await bytesOf(scene.points);
     const posterior = scene.posterior && await bytesOf(scene.posterior), density = await bytesOf(scene.density);
     const style = getComputedStyle(document.body), paper = style.backgroundColor.match(/\d+/g).map(Number), ink = style.color;
     const colours = scenes.colours[document.documentElement.dataset.theme];
@@ -236,11 +238,12 @@ async function explore(root) {
       pen.moveTo(x(point[0]), y(point[1]) - 14); pen.lineTo(x(point[0]), y(point[1]) + 14);
       pen.stroke();
     }
-    const mean = chosen.accuracy.reduce((a, b) => a + b) / chosen.accuracy.length;
+    const mean = accuracy.reduce((a, b) => a + b) / accuracy.length;
     const agrees = posterior ? ` Decides as Bayes on ${percent(same / total, 1)} of the points, weighted by their density.` : "";
-    readout.textContent = `Accuracy on the ${scene.split} points: ${percent(chosen.accuracy[i])}; mean of all seeds ${percent(mean)}.${agrees}`;
-    canvas.setAttribute("aria-label", `Decision regions of ${scenes.titles[method.value]} on ${scene.name}, seed ${i}; horizontal ${scene.axes[0]}, vertical ${scene.axes[1]}.`);
-    return chosen.accuracy[i];
+    const reached = early ? `After ${epoch} of ${last} epochs.` : `Accuracy on the ${scene.split} points: ${percent(accuracy[i])}; mean of all seeds ${percent(mean)}.`;
+    readout.textContent = reached + agrees;
+    canvas.setAttribute("aria-label", `Decision regions of ${scenes.titles[method.value]} on ${scene.name}, seed ${seed.value}; horizontal ${scene.axes[0]}, vertical ${scene.axes[1]}. ${early ? reached : ""}`.trim());
+    return early ? NaN : accuracy[i];
   }
 
   // The teachers' answers at the point, and the target of a student: labels with weight alpha, teachers softened by T.
@@ -269,12 +272,15 @@ async function explore(root) {
   async function draw(event) {
     const scene = scenes.datasets[dataset.value];
     const [one, other] = [await paint(scene, sides[0]), await paint(scene, sides[1])];
-    sides[1].readout.textContent += ` Difference from the left: ${signed(100 * (other - one))} points.`;
+    if (isFinite(other - one)) sides[1].readout.textContent += ` Difference from the left: ${signed(100 * (other - one))} points.`;
+    training.parentElement.hidden = ![left, right].some((choice) => scene.methods[choice.value].epochs);
+    training.nextElementSibling.textContent = share() < 1 ? `1/${1 / share()}` : "finished";
+    training.setAttribute("aria-valuetext", training.nextElementSibling.textContent);
     seed.nextElementSibling.textContent = seed.value;
     const lines = scene.posterior ? " The line is the Bayes boundary." : "";
     root.querySelector(".legend").textContent = `Horizontal: ${scene.axes[0]}; vertical: ${scene.axes[1]}. Colours are classes: 0 blue, 1 orange. Markers are training points, their shape is the domain: 0 cross, 1 square, 2 circle.${lines}`;
     await soften(scene);
-    if (event) history.replaceState(null, "", `#explore=${[scene.name, left.value, right.value, seed.value].map(encodeURIComponent).join(",")}`);
+    if (event) history.replaceState(null, "", `#explore=${[scene.name, left.value, right.value, seed.value, training.value].map(encodeURIComponent).join(",")}`);
   }
 
   function move(canvas, column, row) {
@@ -297,13 +303,15 @@ async function explore(root) {
   }
   dataset.replaceChildren(...scenes.datasets.map((scene, i) => new Option(scene.name, i)));
   const asked = location.hash.startsWith("#explore=") ? location.hash.slice(9).split(",").map(decodeURIComponent) : [];
-  const [name, ...methods] = asked.length === 4 ? asked : [scenes.start.dataset, scenes.start.left, scenes.start.right, "0"];
+  const [name, ...methods] = asked.length > 3 ? asked : [scenes.start.dataset, scenes.start.left, scenes.start.right, "0"];
   dataset.value = Math.max(0, scenes.datasets.findIndex((scene) => scene.name === name));
   updateChoices();
   [left, right].forEach((choice, i) => { if (methods[i] in scenes.datasets[dataset.value].methods) choice.value = methods[i]; });
-  seed.value = methods[2];
+  [seed.value, training.value] = [methods[2], methods[3] ?? training.max];
   dataset.addEventListener("input", (event) => { updateChoices(); draw(event); });
-  [left, right, seed, temperature, alpha].forEach((input) => input.addEventListener("input", draw));
+  training.addEventListener("input", () => { seed.value = 0; });
+  seed.addEventListener("input", () => { training.value = training.max; });
+  [left, right, seed, training, temperature, alpha].forEach((input) => input.addEventListener("input", draw));
   addEventListener("themechange", () => draw());
   await draw();
   root.hidden = false;
