@@ -2,7 +2,8 @@
 
 from kdlib.display import literal
 from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
-from kdlib.evaluation.formatting import and_list, counted, counted_range, decimal, difference, plus_minus, setting
+from kdlib.evaluation.formatting import and_list, counted, counted_range, percent, plus_minus, setting
+from kdlib.evaluation.formatting import points as in_points
 from kdlib.studies.sweep import Points
 
 LIMITS = {"alpha": (0, 1), "fraction": (1,)}  #: the ends of a setting's range
@@ -53,16 +54,17 @@ def _count_verdicts(verdicts) -> str:
 
 def _describe_best(points, line) -> str:
     at = points.setting(line)
+    digits, reached = points.digits, plus_minus(100 * line["mean"], 100 * line["sd"], points.digits)
     text = (
         f"*{points.titles[line['method']]}*{f' with {at}' if at else ''} has the highest accuracy on the selection "
-        f"split ({decimal(line['selection'])}); its reported accuracy is **{plus_minus(line['mean'], line['sd'])}**"
+        f"split ({percent(line['selection'], 1)}); its reported accuracy is **{reached}%**"
     )
     if (line["dataset"], line["method"]) in points.verdicts.index:
         found = points.verdicts.loc[line["dataset"], line["method"]]
-        gain = difference(found["mean"], found["low"], found["high"])
+        gain = in_points(found["mean"], found["low"], found["high"], digits)
         text += f", {gain} against {points.titles[points.baseline]} at its best: {found['verdict']}"
     if line["dataset"] in points.ceilings:
-        text += f"; the highest possible is {decimal(points.ceilings[line['dataset']])}"
+        text += f"; the highest possible is {percent(points.ceilings[line['dataset']], digits)}"
     return text + "."
 
 
@@ -78,10 +80,10 @@ def effect(points: Points, name: str) -> str:
     if not changed:
         return f"{head} has no effect."
     span, dataset, method, low, high, _ = max(changed, key=lambda row: row[0])
-    ends = " to ".join(f"{decimal(row['mean'])} at {setting(row[name])}" for row in (low, high))
+    ends = " to ".join(f"{percent(row['mean'], points.digits)} at {setting(row[name])}" for row in (low, high))
     text = (
         f"{head} has the largest effect on *{points.titles[method]}* on {literal(dataset)}: from {ends}, a difference "
-        f"of {decimal(span)}."
+        f"of {percent(span, points.digits).removesuffix('%')} points."
     )
     open_ends = {values[0], values[-1]} - set(LIMITS.get(name, ()))
     at_ends = sum(row[5] in open_ends for row in changed)

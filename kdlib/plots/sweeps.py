@@ -1,4 +1,4 @@
-"""Sweeps: accuracy against one setting, and against two at once."""
+"""Sweeps: accuracy against one setting, and against two at once. Figures are in percent."""
 
 from collections.abc import Mapping
 
@@ -27,10 +27,11 @@ def accuracy_by_setting(
     them, in order; they are spaced evenly. ceilings: the highest accuracy possible (Bayes), by dataset, where known; a
     dashed line where it is near.
     """
+    frame = _in_percent(frame)
     datasets, note = _first_datasets(frame, MAX_PANELS)
     places = {value: place for place, value in enumerate(values)}
     methods = [method for method in titles if (frame.method == method).any()]
-    ceilings = {dataset: top for dataset, top in (ceilings or {}).items() if dataset in datasets}
+    ceilings = {dataset: 100 * top for dataset, top in (ceilings or {}).items() if dataset in datasets}
     columns = 1 if theme.is_narrow() else 2
     fig, axes = theme.make_panels(len(datasets), columns, 3.3 if len(datasets) > 1 else 3.8)
     descriptions = []
@@ -45,7 +46,7 @@ def accuracy_by_setting(
             ax.vlines(x, mine.low, mine.high, color=style["color"], linewidth=1.6)
             ax.plot(x, mine["mean"], marker="o", markersize=5, **style)
             ends = (mine.loc[end] for end in (mine["mean"].idxmin(), mine["mean"].idxmax()))
-            text = " to ".join(f"{decimal(end['mean'])} at {setting(end[name])}" for end in ends)
+            text = " to ".join(f"{decimal(end['mean'], 2)} at {setting(end[name])}" for end in ends)
             descriptions.append(f"{titles[method]}{f' on {dataset}' if len(datasets) > 1 else ''}: {text}")
         means, limits, top = frame[frame.dataset == dataset]["mean"], ax.get_ylim(), ceilings.get(dataset, np.inf)
         if top - means.max() < 2 * np.ptp(means):  # farther off, it would squeeze the lines together
@@ -56,15 +57,16 @@ def accuracy_by_setting(
         ax.set_xlim(-0.5, len(values) - 0.5)
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.grid(axis="y")
-        ceiling = f"Bayes ceiling {decimal(ceilings[dataset])}" if dataset in ceilings else ""
+        ceiling = f"Bayes ceiling {decimal(ceilings[dataset], 2)}" if dataset in ceilings else ""
         theme.set_title(ax, theme.wrapped(dataset, 3) if len(datasets) > 1 else "", ceiling)
-    theme.label_outer(axes, columns, name, "accuracy")
+    theme.label_outer(axes, columns, name, "accuracy, percent")
     theme.finish(fig, theme.method_keys(methods, titles, marker="o"), columns=4)
     caption = (
-        f"Accuracy by {name}, on points not used for model selection: mean over seeds and {percent(CONFIDENCE_LEVEL)} "
-        f"interval. Each method keeps its other settings at their selected values. Values are spaced evenly.{note}"
+        f"Accuracy in percent by {name}, on points not used for model selection: mean over seeds and "
+        f"{percent(CONFIDENCE_LEVEL)} interval. Each method keeps its other settings at their selected values. "
+        f"Values are spaced evenly.{note}"
     )
-    alt = f"Lines of accuracy by {name}. From the lowest to the highest mean: {'; '.join(descriptions)}."
+    alt = f"Lines of accuracy in percent by {name}. From the lowest to the highest mean: {'; '.join(descriptions)}."
     return Plot(fig, caption, alt, frame)
 
 
@@ -75,6 +77,7 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
     frame: a row per dataset, method and pair of values, columns dataset, method, those settings, mean. selected: its
     rows that get a star. x, y: (name, values in order) of the settings. Colours compare within a dataset.
     """
+    frame = _in_percent(frame)
     datasets, note = _first_datasets(frame, MAX_MAPS)
     methods = [method for method in titles if (frame.method == method).any()]
     (across, columns), (down, lines) = ((name, list(map(setting, values))) for name, values in (x, y))
@@ -96,24 +99,29 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
                 for rows in (frame, selected)
             )
             stars = np.isfinite(stars)
-            draw_cells(ax, table, stars, means.min(), means.max(), 3 if width / len(columns) > 0.4 else None, size=8.5)
+            draw_cells(ax, table, stars, means.min(), means.max(), 1 if width / len(columns) > 0.4 else None, size=8.5)
             ax.set_xticks(range(len(columns)), columns)
             ax.set_yticks(range(len(lines)), lines)
             if np.isfinite(table).any():
                 names = (across, columns), (down, lines)
-                text = f"{titles[method]} on {dataset}: {describe_range(table, *names, 4)}"
-                cells = [f", selected {describe_cell(table, tuple(at), *names, 4)}" for at in np.argwhere(stars)]
+                text = f"{titles[method]} on {dataset}: {describe_range(table, *names, 2)}"
+                cells = [f", selected {describe_cell(table, tuple(at), *names, 2)}" for at in np.argwhere(stars)]
                 descriptions.append(text + "".join(cells) + ".")
         row[0].set_ylabel(f"{theme.wrapped(dataset, 2)}\n{down}" if len(datasets) > 1 else down)
     for ax in axes[-1]:
         ax.set_xlabel(across)
     caption = (
-        f"Accuracy by {across} and {down}, on points not used for model selection: means over seeds. A star marks the "
-        "selected values; each method keeps its other settings at their selected values. Darker is lower, within each "
-        f"dataset.{note}"
+        f"Accuracy in percent by {across} and {down}, on points not used for model selection: means over seeds. "
+        "A star marks the selected values; each method keeps its other settings at their selected values. "
+        f"Darker is lower, within each dataset.{note}"
     )
-    alt = f"{counted(len(descriptions), 'map')} of accuracy by {across} and {down}. {' '.join(descriptions)}"
+    alt = f"{counted(len(descriptions), 'map')} of accuracy in percent by {across} and {down}. {' '.join(descriptions)}"
     return Plot(fig, caption, alt, frame)
+
+
+def _in_percent(frame) -> pd.DataFrame:
+    shares = frame.columns.intersection(["mean", "sd", "low", "high", "selection"])
+    return frame.assign(**100 * frame[shares])
 
 
 def _first_datasets(frame, count) -> tuple[list[str], str]:

@@ -98,6 +98,11 @@ class Points:
         baselines = self.methods.index[self.methods["role"] == "baseline"]
         return next(iter([*baselines[::-1], *self.compared]), "")
 
+    @property
+    def digits(self) -> int:
+        """Decimals that percentages deserve: those of the dataset that deserves most."""
+        return max((results.digits(reported(mine)) for _, mine in self.results.groupby("dataset")), default=1)
+
     @cached_property
     def ceilings(self) -> dict[str, float]:
         """The accuracy that no method can exceed, of each dataset where it is known."""
@@ -171,29 +176,29 @@ class Points:
     # --- Tables ---
 
     def best_table(self) -> pd.DataFrame:
-        """The selected setting of each method, its accuracy on the split that selects and as reported, a verdict."""
-        rows = []
+        """The selected setting of each method, its accuracy on both splits in percent, and a verdict."""
+        rows, digits = [], self.digits
         for line in self.best.to_dict("records"):
             dataset, method = line["dataset"], line["method"]
             row = {"dataset": dataset, "method": self.titles[method]}
-            row |= {"setting": self.setting(line) or "–", "selection split": decimal(line["selection"])}
-            row |= {"reported": plus_minus(line["mean"], line["sd"])}
+            row |= {"setting": self.setting(line) or "–", "selection split": decimal(100 * line["selection"], 1)}
+            row |= {"reported": plus_minus(100 * line["mean"], 100 * line["sd"], digits)}
             if (dataset, method) in self.verdicts.index:
                 found = self.verdicts.loc[dataset, method]
                 points = 100 * found[["mean", "low", "high"]].astype(float)
-                row[f"minus {self.titles[self.baseline]}"] = difference(*points, digits=2)
+                row[f"minus {self.titles[self.baseline]}"] = difference(*points, digits)
                 row["verdict"] = found["verdict"]
             rows.append(row)
         return pd.DataFrame(rows).fillna("–").set_index("dataset")
 
     def table(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Reported accuracy of every point and method, `MAX_ROWS` points at most; and which of them were selected."""
+        """Reported accuracy in percent of each point and method, at most `MAX_ROWS` points; and which were selected."""
         keys = ["dataset", *self.swept]
 
         def wide(rows, values):
             return rows.assign(title=rows["method"].map(self.titles)).pivot(index=keys, columns="title", values=values)
 
-        shown = wide(self.scores, "mean")[list(self.titles.values())]
+        shown = 100 * wide(self.scores, "mean")[list(self.titles.values())]
         order = self.scores.set_index(keys).index.unique()[:MAX_ROWS]
         selected = wide(self.best, "mean").reindex(index=order, columns=shown.columns).notna()
         shown = shown.reindex(order).rename_axis(columns=None)

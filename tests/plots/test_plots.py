@@ -429,8 +429,8 @@ def test_reliability_computes_the_calibration_error():
 
 def test_accuracy_by_settings_tells_the_ends_and_what_was_selected():
     lines = plots.accuracy_by_setting(SWEPT, *ALPHA, TITLES, {"a": 0.99})
-    assert "FFNN on a: 0.9000 at 0 to 0.9700 at 1" in lines.alt and "Bayes ceiling 0.9900" in titles_of(lines.figure)[0]
+    assert "FFNN on a: 90.00 at 0 to 97.00 at 1" in lines.alt and "Bayes ceiling 99.00" in titles_of(lines.figure)[0]
     tables = plots.accuracy_by_two_settings(SWEPT, SWEPT[:1], ALPHA, HIDDEN, TITLES)
-    text = "from 0.9000 at alpha 0, hidden 8 to 0.9700 at alpha 1, hidden 8"
-    assert f"FFNN on a: {text}, selected 0.9000 at alpha 0, hidden 8." in tables.alt
+    text = "from 90.00 at alpha 0, hidden 8 to 97.00 at alpha 1, hidden 8"
+    assert f"FFNN on a: {text}, selected 90.00 at alpha 0, hidden 8." in tables.alt
     assert sum("★" in text for ax in tables.figure.axes for text in texts(ax)) == 1

@@ -120,7 +120,7 @@ def test_a_slice_has_the_other_settings_at_their_selected_values(points):
     assert set(rows.temperature) == {2} and list(rows.hidden) == ["8", "8-4"]
     shown, selected = points.table()
     assert shown.shape == (6, 2) and selected.to_numpy().sum() == 2
-    assert shown.loc[("a_b*", "16", "8"), "KD"] == pytest.approx(0.95 - 0.032 + 0.0003)
+    assert shown.loc[("a_b*", "16", "8"), "KD"] == pytest.approx(95 - 3.2 + 0.03)
 
 
 def test_failures_are_rows_and_a_whole_dataset_is_one(points):
@@ -137,12 +137,13 @@ def test_sentences_follow_the_numbers(points, tmp_path, monkeypatch):
     text = sweep_findings.finding(points)
     assert "against FFNN**: *KD*: better.\n" in text
     assert (
-        r"a\_b\*: *KD* with temperature 2, hidden 8-4 has the highest accuracy on the selection split (0.9513)" in text
+        r"a\_b\*: *KD* with temperature 2, hidden 8-4 has the highest accuracy on the selection split (95.1%)" in text
     )
-    assert "its reported accuracy is **0.9273 ± 0.0012**, +0.0073" in text
+    assert "its reported accuracy is **92.7 ± 0.1%**, +0.7 [" in text
     text = sweep_findings.effect(points, "temperature")
     assert (
-        "has the largest effect on *KD*" in text and "from 0.9193 at 16 to 0.9513 at 8, a difference of 0.0320" in text
+        "has the largest effect on *KD*" in text
+        and "from 91.9% at 16 to 95.1% at 8, a difference of 3.2 points" in text
     )
     assert "at an open end of the list in 1 of the 1 case with" in text and "It has no effect on *FFNN*." in text
     monkeypatch.setitem(sweep_findings.LIMITS, "temperature", (2,))
@@ -206,7 +207,7 @@ def test_one_seed_and_a_lone_method_make_no_interval(tmp_path, monkeypatch):
     assert points.baseline == "kd", "without a baseline it is the first"
     assert "*KD* with temperature 2 has the highest" in sweep_findings.finding(points)
     assert "nan" not in sweep_findings.finding(points) + sweep_findings.effect(points, "temperature")
-    assert points.best_table()["reported"].tolist() == ["0.9270"]
+    assert points.best_table()["reported"].tolist() == ["92.7"]
 
 
 def test_figures_draw_what_the_slices_hold(points):
@@ -214,16 +215,16 @@ def test_figures_draw_what_the_slices_hold(points):
     slices = points.slices("temperature")
     line = plots.accuracy_by_setting(slices, "temperature", [2, 8, 16, 32], points.titles, ceilings)
     (ax,) = line.figure.axes
-    drawn = {round(y, 4) for artist in ax.lines for y in artist.get_ydata()}
-    assert {0.9273, 0.9513, 0.9193, 0.92, 0.96} == drawn
+    drawn = {round(y, 2) for artist in ax.lines for y in artist.get_ydata()}
+    assert {92.73, 95.13, 91.93, 92, 96} == drawn
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "8", "16", "32"]
-    assert "KD: 0.9193 at 16 to 0.9513 at 8" in line.alt
+    assert "KD: 91.93 at 16 to 95.13 at 8" in line.alt
     far = plots.accuracy_by_setting(slices, "temperature", [2, 8, 16], points.titles, {"a_b*": 9.0})
-    assert far.figure.axes[0].get_ylim()[1] < 1 and "9.0000" in far.figure.axes[0].get_title(loc="left")
+    assert far.figure.axes[0].get_ylim()[1] < 100 and "900.00" in far.figure.axes[0].get_title(loc="left")
     both = points.slices("temperature", "hidden")
     x, y = (("temperature", points.swept["temperature"]), ("hidden", points.swept["hidden"]))
     maps = plots.accuracy_by_two_settings(both, points.best, x, y, points.titles)
-    assert "KD on a_b*: from 0.9183 at temperature 16, hidden 8 to 0.9513" in maps.alt
+    assert "KD on a_b*: from 91.83 at temperature 16, hidden 8 to 95.13" in maps.alt
     assert sum("★" in text.get_text() for ax in maps.figure.axes for text in ax.texts) == 2
     many = pd.concat([both.assign(dataset=f"d{i}") for i in range(10)])
     caption = plots.accuracy_by_setting(many, "hidden", ["8", "8-4"], TITLES).caption
