@@ -132,7 +132,7 @@ def test_a_function_stands_for_all_sources_that_it_reaches():
     from kdlib.methods.kernel_teachers import KernelMachine
     from kdlib.training import loop, losses
 
-    reached = {"batches", "loop", "losses", "networks", "plan"}
+    reached = {"batches", "compiled", "loop", "losses", "networks", "plan"}
     assert keys._code(loop.run).keys() == {f"kdlib.training.{name}" for name in reached}
     assert keys._code(losses.distillation).keys() == {"kdlib.training.losses"}
     teacher = keys._code(KernelMachine)
