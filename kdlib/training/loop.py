@@ -60,3 +60,130 @@ def halved(epochs: int) -> list[int]:
 
 
 @compiled
+def _advance(loss, widths, count, weights, means, squares, done, rows, rates, settings, decay):
+    """The first `count` of some steps, after `done` others; returns the new state and the sum of losses (member,).
+
+    rows (sum of widths, steps, member, batch): features and targets, `widths` of each; rates (steps, member or 1, 1, 1)
+    and decay (member or 1, 1, 1): they meet weights (member, in, out).
+    """
+    steps, members = rows.shape[1:3]
+    total = tf.zeros(members)
+    step = done + tf.range(1.0, steps + 1)
+    corrected = rates * tf.reshape(tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step)), [-1, 1, 1, 1])
+    # What a step needs is carried into it: sliced inside, it would keep the compiler from vectors.
+    batch, rate, kept = rows[:, 0], corrected[0], 1 - decay * rates[0]
+    for i in tf.range(1, count + 1):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            parts = tf.split(batch, widths)  # (width, member, batch)
+            x, *wanted = (tf.transpose(part, [1, 2, 0]) for part in parts)
+            each = loss(forward(weights, x, parts[0]), wanted, settings)  # (member,)
+        gradients = tape.gradient(each, weights)
+        total += each
+        means = [_normal(m + (1 - BETA_1) * (g - m)) for m, g in zip(means, gradients, strict=True)]
+        squares = [v + (1 - BETA_2) * (g * g - v) for v, g in zip(squares, gradients, strict=True)]
+        weights = [
+            w * kept - rate * m / (tf.sqrt(v) + EPSILON) for w, m, v in zip(weights, means, squares, strict=True)
+        ]
+        i = tf.minimum(i, steps - 1)
+        batch, rate, kept = rows[:, i], corrected[i], 1 - decay * rates[i]
+    return weights, means, squares, total
+
+
+def _normal(t):
+    """Zero for what is nearly that: the means of dead units would decay to denormal numbers, which are slow."""
+    return tf.where(tf.abs(t) < TINY, 0.0, t)
+
+
+@compiled
+def _score(weights, x, labels):
+    """Cross-entropy and accuracy (member,) of the label head; x (1, n, features), one-hot labels (1, n, classes)."""
+    logits = forward(weights, x)[..., : labels.shape[2]]
+    right = tf.argmax(logits, axis=2) == tf.argmax(labels, axis=2)
+    return cross_entropy(logits, (labels,)), tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
+
+
+def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fit:
+    """Trains a population as planned; the plan's arrays stay as they are.
+
+    progress: is called with the number of epochs done. Raises `TrainingError`.
+    """
+    members = plan.members
+    gather, widths = _table((plan.x, *plan.targets), members)
+    settings = {k: tf.constant(np.broadcast_to(np.float32(v), members)) for k, v in plan.settings.items()}
+    rates = np.asarray(plan.rates, np.float32).reshape(len(plan.rates), -1, 1, 1)
+    decay = np.asarray(plan.weight_decay, np.float32).reshape(-1, 1, 1)
+    if not {rates.shape[1], len(decay)} <= {1, members}:
+        raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
+    if plan.batches.members != members:
+        raise TrainingError(f"batches for {plan.batches.members} members, but there are {members}")
+    rates, decay = np.pad(rates, ((0, STEPS), (0, 0), (0, 0), (0, 0))), tf.constant(decay)
+    watch = plan.watch and [tf.constant(np.asarray(array, np.float32)[None]) for array in plan.watch]
+    if plan.keep_best and watch is None:
+        raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
+    state = [tf.constant(w, tf.float32) for w in plan.weights]
+    means, squares, done = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], 0
+    losses, scores, checkpoints, early, kept_early = [], [], {}, {}, halved(plan.batches.epochs)
+    best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
+    for epoch, index in enumerate(plan.batches, start=1):
+        total = np.zeros(members, np.float32)
+        steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * index[0].size), 1, STEPS))
+        for first in range(0, len(index), steps):
+            part = index[first : first + steps]
+            *moved, each = _advance(
+                plan.loss, widths, np.int32(len(part)), state, means, squares, np.float32(done), gather(part, steps),
+                rates[done : done + steps], settings, decay,
+            )  # fmt: skip
+            (state, means, squares), done = moved, done + len(part)
+            total += each.numpy()
+        losses.append(total / np.float32(len(index)))
+        if watch is not None:
+            scores.append([score.numpy() for score in _score(state, *watch)])
+        if plan.keep_best:
+            accuracy = scores[-1][1]
+            better = accuracy > best_accuracy
+            best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch - 1, best_epoch)
+            best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
+        if epoch in plan.checkpoints:
+            checkpoints[epoch] = [np.asarray(w) for w in state]
+        if epoch in kept_early:
+            early[epoch] = [w[:1].numpy() for w in state]
+        if progress is not None:
+            progress(epoch)
+    if not losses:
+        raise TrainingError("no batches: at least one epoch is needed")
+    return Fit(
+        weights=[np.asarray(w) for w in state],
+        updates=done,
+        loss=np.array(losses),
+        watched=dict(zip(("loss", "accuracy"), np.stack(scores, axis=1), strict=True)) if scores else {},
+        best=[np.asarray(w) for w in best] if plan.keep_best else None,
+        best_epoch=best_epoch if plan.keep_best else None,
+        checkpoints=checkpoints,
+        early=early,
+    )
+
+
+def _table(arrays, members: int) -> tuple[Callable, tuple[int, ...]]:
+    """How to gather rows of arrays (n, width), shared, or (member, n, width) by (steps, member, batch), and the widths.
+
+    They are gathered as columns, (sum of widths, steps, member, batch), with room for so many steps.
+    """
+    columns, widths = [], []
+    for array in map(np.asarray, arrays):
+        if array.ndim != 2 and (array.ndim != 3 or len(array) != members):
+            raise TrainingError(f"expected (n, width) or ({members}, n, width), got an array of shape {array.shape}")
+        offset = np.arange(members)[:, None] * array.shape[1] if array.ndim == 3 else 0
+        widths.append(array.shape[-1])
+        turned = array.reshape(-1, array.shape[-1]).T.astype(np.float32, order="C")
+        if not np.isfinite(turned).all():
+            raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
+        columns += [(column, offset) for column in turned]
+
+    def gather(index, steps):
+        gathered = np.empty((len(columns), steps, *index.shape[1:]), np.float32)
+        for (column, offset), values in zip(columns, gathered, strict=True):  # several times as fast as tf.gather
+            np.take(column, index + offset, out=values[: len(index)], mode="clip")
+        return gathered
+
+    return gather, tuple(widths)
