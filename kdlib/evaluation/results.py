@@ -8,7 +8,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -26,15 +26,18 @@ RENAMED = {"kd_best": "kd_kernel_teachers"}  #: methods that older results know 
 BLOCK = 20_480  #: points scored at once: of a hundred networks, some tens of megabytes
 
 
-def frame(dataset: str, method: str, split: str, scores: Accumulator) -> pd.DataFrame:
-    """Every metric of a population on a split, overall and, where domains are known, some in each."""
+def frame(dataset: str, method: str, split: str, scores: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Every metric of a population on a split, overall and, where domains are known, some in each.
+
+    scores: (domain, metric) -> (member,), as `Accumulator.values` has them.
+    """
     return pd.concat(
         [
             pd.DataFrame({
                 "dataset": dataset, "method": method, "seed": np.arange(len(values)),
                 "split": split, "domain": domain, "metric": metric, "value": values,
             })
-            for (domain, metric), values in scores.values().items()
+            for (domain, metric), values in scores.items()
         ],
         ignore_index=True,
     )[COLUMNS]  # fmt: skip

@@ -24,7 +24,7 @@ from kdlib.models.networks import Networks
 from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
 from kdlib.training.loop import Fit
-from kdlib.training.networks import predict
+from kdlib.training.networks import predict, threads
 
 REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
 OUTCOMES = ["updates", "teacher_updates", "queries", "choice", "learns_from"]
@@ -76,15 +76,27 @@ class Experiment:
             if method.uses_domain and split.d is None:
                 self.left_out[name] = f"the {split_name} split does not tell the domain"
                 continue
-            scores = results.score(split, trained.log_probabilities, trained.target)
+            scores, reliability = self._score(method, trained, split_name)
             self._scores.append(results.frame(self.dataset.name, name, split_name, scores))
             if split_name == self.problem.reported:
-                self._bins[name] = scores.reliability()
+                self._bins[name] = reliability
         if not method.uses_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
             if method.in_summary and trained.weights:
                 self._map_early(name, trained.fits["student"])
         return trained
+
+    def _score(self, method: Method, trained: Trained, split: str) -> tuple[dict, tuple[np.ndarray, ...]]:
+        """Every metric on a split, as `Accumulator.values` has them, and its reliability; computed once, if cached."""
+        problem, cache = self.problem, self.problem.cache
+        data = self.dataset.sha256 or self.dataset
+        key = cache.key(results.score, method.define, data, self.settings, problem.fraction, split, threads())
+        if (kept := cache.get(key)) is None:
+            scores = results.score(problem.splits[split], trained.log_probabilities, trained.target)
+            kept = [[[*which, each] for which, each in scores.values().items()], scores.reliability()]
+            cache.put(key, kept)
+        scores, reliability = kept
+        return {(domain, metric): each for domain, metric, each in scores}, tuple(reliability)
 
     def run_all(self, *names: str) -> pd.DataFrame:
         """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""

@@ -77,7 +77,7 @@ def train(problem: Problem, students: list[Student]) -> Trained:
 
 def _scores(problem: Problem, name: str, trained, training: str) -> pd.DataFrame:
     scores = results.score(problem.splits["fresh"], trained.log_probabilities)
-    return results.frame(problem.dataset.name, name, "fresh", scores).assign(training=training)[COLUMNS]
+    return results.frame(problem.dataset.name, name, "fresh", scores.values()).assign(training=training)[COLUMNS]
 
 
 def compare(frame: pd.DataFrame) -> pd.DataFrame:

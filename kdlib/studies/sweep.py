@@ -27,7 +27,7 @@ def write(experiment, output) -> str:
     if problem.reported == "valid":
         for name, trained in experiment.trained.items():
             scores = results.score(problem.select, trained.log_probabilities)
-            frames.append(results.frame(experiment.dataset.name, name, SELECTION, scores))
+            frames.append(results.frame(experiment.dataset.name, name, SELECTION, scores.values()))
     Path(output).mkdir(parents=True, exist_ok=True)
     experiment.methods.to_csv(Path(output) / "methods.csv", lineterminator="\n")
     return results.write_tables({"results": pd.concat(frames, ignore_index=True)}, output)

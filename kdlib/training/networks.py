@@ -18,7 +18,7 @@ import tensorflow as tf
 from kdlib.training.compiled import compiled
 
 NARROW = 4  #: up to so many inputs or outputs a product of matrices is slower than a sum of products
-CHUNK = 2048  #: points per call of `predict`; bounds its memory
+CHUNK = 1024  #: points per call of `predict`; bounds its memory, and of thirty networks fits into a cache
 
 # Networks are small: one thread trains them faster than several, which would also wait for those of other notebooks.
 with suppress(RuntimeError):  # TensorFlow was in use before

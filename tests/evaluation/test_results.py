@@ -28,7 +28,7 @@ def split():
 
 
 def scored(split, **more):
-    return results.frame("small", "ffnn", "test", results.score(split, log_probabilities, **more))
+    return results.frame("small", "ffnn", "test", results.score(split, log_probabilities, **more).values())
 
 
 @pytest.fixture

@@ -217,3 +217,19 @@ def test_a_setting_out_of_range_is_named(wrong):
 def test_an_unknown_setting_is_named():
     with pytest.raises(SettingsError, match="unknown setting temprature"):
         Settings.named(temprature=3)
+
+
+def test_a_score_is_computed_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLIB_CACHE", str(tmp_path / "cache"))
+    data = small_dataset()
+
+    def run(settings=SETTINGS):
+        experiment = Experiment(data, settings)
+        experiment.run_all("ffnn", "kd_routed")
+        return experiment.results.to_csv(), experiment.reliability().to_csv()
+
+    first = run()
+    with monkeypatch.context() as patch:
+        patch.setattr(results.Accumulator, "add", pytest.fail)
+        assert run() == first
+    assert run(Settings(seeds=2, epochs=1, hidden=(8, 6))) != first
