@@ -72,7 +72,8 @@ def _advance(loss, widths, count, weights, means, squares, done, rows, rates, se
     corrected = rates * tf.reshape(tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step)), [-1, 1, 1, 1])
     # What a step needs is carried into it: sliced inside, it would keep the compiler from vectors.
     batch, rate, kept = rows[:, 0], corrected[0], 1 - decay * rates[0]
-    for i in tf.range(1, count + 1):
+    i = tf.constant(0)  # no tf.range(count), whose end XLA takes for a constant: each count would be compiled anew
+    while i < count:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             parts = tf.split(batch, widths)  # (width, member, batch)
@@ -85,8 +86,9 @@ def _advance(loss, widths, count, weights, means, squares, done, rows, rates, se
         weights = [
             w * kept - rate * m / (tf.sqrt(v) + EPSILON) for w, m, v in zip(weights, means, squares, strict=True)
         ]
-        i = tf.minimum(i, steps - 1)
-        batch, rate, kept = rows[:, i], corrected[i], 1 - decay * rates[i]
+        i += 1
+        ahead = tf.minimum(i, steps - 1)
+        batch, rate, kept = rows[:, ahead], corrected[ahead], 1 - decay * rates[ahead]
     return weights, means, squares, total
 
 

@@ -1,6 +1,7 @@
 """A population is the same training as its members one by one in Keras; members do not touch each other."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -166,13 +167,31 @@ def checksum(seeds) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run(planned(seeds)).weights)).hexdigest()
 
 
-@pytest.mark.slow
-def test_the_same_seeds_in_a_fresh_process_give_the_same_bits(monkeypatch):
+def fresh_process(code) -> str:
+    """What code that has imported this file prints."""
     folder = Path(__file__).parent
-    monkeypatch.setenv("PYTHONPATH", f"{folder}:{folder.parent / 'helpers'}")
-    code = "import test_loop; print(test_loop.checksum([0, 1, 2]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == checksum([0, 1, 2])
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(folder.parent / "helpers"), *sys.path])}
+    code = f"import test_loop; {code}"
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+def test_the_same_seeds_in_a_fresh_process_give_the_same_bits():
+    assert fresh_process("print(test_loop.checksum([0, 1, 2]))").strip() == checksum([0, 1, 2])
+
+
+def train_epochs_of(*lengths):
+    for steps in lengths:
+        batches = Shuffled(np.arange(ROWS), SIZE, steps, EPOCHS, (0, 1))
+        run(planned([0, 1], batches=batches, rates=cosine(0.01, batches.updates)))
+
+
+@pytest.mark.slow
+def test_epochs_of_any_length_need_one_compiled_program(tmp_path, monkeypatch):
+    kept = f"--tf_xla_persistent_cache_directory={tmp_path} --tf_xla_persistent_cache_device_types=CPU"
+    monkeypatch.setenv("TF_XLA_FLAGS", kept)
+    fresh_process("test_loop.train_epochs_of(3, 4)")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_another_seed_differs():
