@@ -1,14 +1,16 @@
 """Digests of what each layer computes that a result passes through, to name the one that differs on another machine.
 
-`python -m kdlib.studies.layers` prints them as JSON, a name and the first digits of a SHA-256 for each layer, in about
-half a minute. Inputs are drawn with fixed seeds; from layer to layer they do not depend on what was computed before,
-except in the last ones, which are whole fits, trainings and an experiment. Out of scope: how much a layer differs.
+`python -m kdlib.studies.layers [LAYER ...]` prints them as JSON, a name and the first digits of a SHA-256 for each
+layer, all in about half a minute. Inputs are drawn with fixed seeds; from layer to layer they do not depend on what was
+computed before, except in the last ones, which are whole fits, trainings and an experiment. Out of scope: how much a
+layer differs.
 """
 
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -28,14 +30,17 @@ from kdlib.training.networks import Architecture, initial_weights, predict
 from kdlib.training.plan import TrainingPlan
 
 DIGITS = 16
+EXPERIMENT = "an experiment"  #: the last layer
 FUNCTIONS = np.exp, np.log, np.log1p, np.sqrt, np.cbrt, np.sin, np.cos, np.tanh, np.log10, np.exp2, logsumexp, ndtr
 SETTINGS = Settings(seeds=2, epochs=2)  #: of the experiment; as many members and units as the trainings have before it
 METHODS = "ffnn", "ffnn_two_heads", "kd_original", "kd_routed", "kd_gated", "kd_kernel_teachers"
 
 
-def digests() -> Iterator[tuple[str, str]]:
-    """Name and digest of each layer, the elementary ones first."""
+def digests(names: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Name and digest of each layer, or of some, the elementary ones first."""
     for name, compute in _layers():
+        if names and name not in names:
+            continue
         state = hashlib.sha256()
         for array in compute():
             state.update(np.ascontiguousarray(array).tobytes())
@@ -97,7 +102,7 @@ def _layers() -> Iterator[tuple[str, Callable]]:
         },
     }.items():  # fmt: skip
         yield f"training, {name}", lambda changes=changes: _trained(replace(plan, **changes))
-    yield "an experiment", lambda: [_experiment(near)]
+    yield EXPERIMENT, lambda: [_experiment(near)]
 
 
 def _random(rng):
@@ -118,4 +123,4 @@ def _experiment(dataset) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    print(json.dumps(dict(digests())))
+    print(json.dumps(dict(digests(sys.argv[1:]))))
