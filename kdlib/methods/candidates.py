@@ -6,7 +6,8 @@ points, and kept in all folds: choosing in every fold takes five times as long. 
 of trees and networks; how candidates are weighted (`portfolio`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -19,13 +20,15 @@ from kdlib.methods.problem import Problem
 from kdlib.methods.students import noisy_copies
 from kdlib.methods.targets import log_softmax
 from kdlib.methods.teachers import GATE, POOLED, Mixture, SharedTeacher, SklearnTeacher, Teacher, fit_teacher
+from kdlib.methods.tuning import Choice, direct_plan
 from kdlib.training.batches import Shuffled, Together
 from kdlib.training.networks import Architecture, initial_weights, predict
-from kdlib.training.plan import TrainingPlan
+from kdlib.training.plan import TrainingPlan, stack
 
 FOLDS = 5
 MEMBERS = 2  #: networks of each kind in each fold
-UPDATES = 8000  #: of each of these networks, at most
+SEEDS = [tuple(range(f * MEMBERS, (f + 1) * MEMBERS)) for f in range(FOLDS)]
+UPDATES = 8000  #: of each network that learns from domains, at most
 NETWORK_COPIES = 10  #: of each point, for networks that learn from noisy copies
 
 
@@ -46,7 +49,7 @@ class BoostedTrees(SklearnTeacher):
 
 
 class Networks:
-    """An ensemble of networks, as one member; their outputs are the pairs of a domain and a class.
+    """An ensemble of networks, as one member; their outputs are classes, or the pairs of a domain and a class.
 
     gate: P(k | x), where the networks are told the domain: their answers are averaged over it.
     """
@@ -57,18 +60,19 @@ class Networks:
 
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         """(1, n, classes)."""
-        domains = self.problem.domains
+        scaled = self.problem.scaled(x)
         if self.gate is None:
-            p = self._answers(x, np.zeros(domains))
+            columns = self.weights[0].shape[1] - scaled.shape[1]  # of the domain, which is not told
+            p = self._answers(with_domain(scaled, np.zeros(columns)))
         else:
             gate = np.exp(self.gate.log_probabilities(x))[0]
-            p = sum(gate[:, k, None] * self._answers(x, told) for k, told in enumerate(np.eye(domains)))
+            each = (self._answers(with_domain(scaled, told)) for told in np.eye(self.problem.domains))
+            p = sum(gate[:, k, None] * answers for k, answers in enumerate(each))
         return np.log(np.maximum(p, 1e-30))[None]
 
-    def _answers(self, x, told):
-        outputs = predict(self.weights, with_domain(self.problem.scaled(x), told)).astype(np.float64)
-        pairs = np.exp(log_softmax(outputs)).mean(axis=0)
-        return pairs.reshape(len(x), self.problem.domains, -1).sum(axis=1)
+    def _answers(self, inputs):
+        outputs = np.exp(log_softmax(predict(self.weights, inputs).astype(np.float64))).mean(axis=0)
+        return outputs.reshape(len(inputs), -1, self.problem.classes).sum(axis=1)
 
 
 def with_domain(x: np.ndarray, told: np.ndarray) -> np.ndarray:
@@ -76,21 +80,11 @@ def with_domain(x: np.ndarray, told: np.ndarray) -> np.ndarray:
     return np.concatenate([x, np.broadcast_to(np.float32(told), (len(x), told.shape[-1]))], axis=1)
 
 
-@dataclass(frozen=True)
-class Way:
-    """How the networks of one candidate are trained."""
-
-    copied: bool = False  #: on noisy copies of the points too
-    told: bool = False  #: with the domain among the inputs
-    joint: bool = False  #: towards the domain and the class, instead of the class alone
-    decay: float = 0.0  #: of weights, per step in units of the rate
-
-
-WAYS = {
-    "networks": Way(),
-    "networks told the domain": Way(told=True, copied=True, decay=0.3),
-    "networks of domain and class": Way(joint=True, copied=True, decay=0.3),
-}
+NETWORKS = "networks as in FFNN, tuned"
+WAYS = {"networks told the domain": (True, False), "networks of domain and class": (False, True)}
+"""Candidates of networks that learn from domains: whether these are among the inputs, and whether they are predicted
+beside the class. They learn from noisy copies of the points too."""
+DECAY = 0.3  #: of their weights, per step in units of the rate
 
 
 @dataclass(frozen=True)
@@ -130,36 +124,47 @@ def per_domain(problem: Problem, make: type[SklearnTeacher]) -> list[Teacher]:
     return [Mixture(*each) for each in zip(teachers, problem.once(gates), strict=True)]
 
 
-def network_plan(problem: Problem, ways: list[Way]) -> TrainingPlan:
-    """All networks as one population; members are (way, fold, member), the last fastest.
+def direct_networks(problem: Problem, choice: Choice) -> TrainingPlan:
+    """Direct training at its best without each fold; members are (fold, member), the last fastest."""
+    architecture = Architecture(problem.x.shape[1], problem.settings.hidden, (problem.classes,))
+    plans = []
+    for f, seeds in enumerate(SEEDS):
+        plan = direct_plan(problem, choice, np.flatnonzero(problem.once(folds) != f))
+        batches = replace(plan.batches, seeds=seeds)
+        plans.append(replace(plan, weights=initial_weights(architecture, seeds), batches=batches, watch=None))
+    return replace(stack(plans), task="networks of the portfolio")
 
-    They learn from one table, in which each way has rows of its own: the points, then their copies if it uses them.
+
+def domain_networks(problem: Problem) -> TrainingPlan:
+    """Networks that learn from domains, without each fold; members are (way, fold, member), the last fastest.
+
+    They learn from one table, in which each way has rows of its own.
     """
     train, classes, domains, settings = problem.train, problem.classes, problem.domains, problem.settings
     points, origin = noisy_copies(train, NETWORK_COPIES)
-    points, fold = problem.scaled(points), problem.once(folds)
+    points, held_out = problem.scaled(points), problem.once(folds)[origin]
     epochs = min(settings.epochs, -(-UPDATES // problem.steps))
-    seeds = [tuple(range(f * MEMBERS, (f + 1) * MEMBERS)) for f in range(FOLDS)]
     x, wanted, batches = [], [], []
-    for way in ways:
-        of = origin if way.copied else problem.rows
-        first = sum(map(len, x))
-        x.append(with_domain(points[: len(of)], np.eye(domains)[train.d[of]] if way.told else np.zeros(domains)))
-        wanted.append(train.y[of] + (train.d[of] * classes if way.joint else 0))
-        for f, members in enumerate(seeds):
-            rows = first + np.flatnonzero(fold[of] != f)
-            batches.append(Shuffled(rows, settings.batch_size, problem.steps, epochs, members))
+    for first, (told, joint) in zip(count(0, len(origin)), WAYS.values(), strict=False):
+        x.append(with_domain(points, np.eye(domains)[train.d[origin]] if told else np.zeros(domains)))
+        wanted.append(train.y[origin] + (train.d[origin] * classes if joint else 0))
+        for f, seeds in enumerate(SEEDS):
+            rows = first + np.flatnonzero(held_out != f)
+            batches.append(Shuffled(rows, settings.batch_size, problem.steps, epochs, seeds))
     outputs = domains * classes
     architecture = Architecture(x[0].shape[1], settings.hidden, (outputs,))
     return problem.plan(
         "networks of the portfolio", (np.eye(outputs)[np.concatenate(wanted)],), x=np.concatenate(x), watch=None,
-        weights=initial_weights(architecture, [seed for members in seeds for seed in members] * len(ways)),
-        batches=Together(tuple(batches)), weight_decay=np.repeat([way.decay for way in ways], FOLDS * MEMBERS),
+        weights=initial_weights(architecture, sum(SEEDS, ()) * len(WAYS)), batches=Together(tuple(batches)),
+        weight_decay=DECAY,
     )  # fmt: skip
 
 
-def candidates(problem: Problem) -> tuple[list[Candidate], int]:
-    """All candidates and the updates of their networks; with one domain, those that need no other."""
+def candidates(problem: Problem, choice: Choice) -> tuple[list[Candidate], int]:
+    """All candidates and the updates of their networks; with one domain, those that need no other.
+
+    choice: of direct training at its best.
+    """
     machines = {
         "kernel machine": ("kernel machines", KernelMachine),
         "linear machine": ("linear", LinearMachine),
@@ -169,11 +174,15 @@ def candidates(problem: Problem) -> tuple[list[Candidate], int]:
     made = [Candidate(title, kind, False, without_each(problem, make)) for title, (kind, make) in machines.items()]
     for title, (kind, make) in list(machines.items())[: 2 if several else 0]:
         made.append(Candidate(f"{title} per domain", kind, True, per_domain(problem, make)))
-    ways = {title: way for title, way in WAYS.items() if several or not (way.told or way.joint)}
-    fit = problem.run(network_plan(problem, list(ways.values())))
-    of_fold = zip(*(np.split(layer, len(ways) * FOLDS) for layer in fit.weights), strict=True)
-    for title, way in ways.items():
-        given = problem.once(gates) if way.told else [None] * FOLDS
-        teachers = [Networks(problem, list(next(of_fold)), gate) for gate in given]
-        made.append(Candidate(title, "networks", way.told or way.joint, teachers))
-    return made, fit.updates * len(ways) * FOLDS * MEMBERS
+    plans = {(NETWORKS,): direct_networks(problem, choice)}
+    if several:
+        plans[tuple(WAYS)] = domain_networks(problem)
+    for titles, plan in plans.items():
+        weights = problem.run(plan).weights
+        of_fold = zip(*(np.split(layer, len(titles) * FOLDS) for layer in weights), strict=True)
+        for title in titles:
+            told, joint = WAYS.get(title, (False, False))
+            given = problem.once(gates) if told else [None] * FOLDS
+            teachers = [Networks(problem, list(next(of_fold)), gate) for gate in given]
+            made.append(Candidate(title, "networks", told or joint, teachers))
+    return made, sum(plan.batches.updates * plan.members for plan in plans.values())

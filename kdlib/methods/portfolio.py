@@ -3,8 +3,9 @@
 Each of the `candidates` is fitted five times, each time without one of five folds. Its answers for the folds left out
 give it a temperature (Guo et al. 2017) and a weight: those of the most likely mixture of all candidates (Smyth and
 Wolpert 1999). The student learns this mixture at the training points and at noisy copies of them. The recipe is the
-same for all datasets, and uses no split but the training split. Plain networks are among the candidates: where nothing
-is better out of fold, they have the weight.
+same for all datasets. Networks trained directly, as well as can be, are among the candidates: where nothing is better
+out of fold, they have the weight. And where the student turns out worse than direct training on the selection split, it
+is trained directly.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ from kdlib.methods.problem import Problem
 from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import distil_on_queries
 from kdlib.methods.targets import soften
+from kdlib.methods.tuning import tuned, unless_worse
 
 QUERIES = 25_000  #: of the student, as far as the number of copies allows
 COPIES = 4, 60  #: fewest and most queries per point
@@ -34,9 +36,11 @@ class Portfolio:
     """
 
     def __init__(self, problem: Problem):
+        choice, search = problem.once(tuned)
         problem = problem.once(Problem.bounded)
         train, fold = problem.train, problem.once(folds)
-        self.candidates, self.updates = candidates(problem)
+        self.candidates, updates = candidates(problem, choice)
+        self.updates = updates + search
         answers = np.empty((len(self.candidates), len(train), problem.classes))
         for each, candidate in zip(answers, self.candidates, strict=True):
             for f, teacher in enumerate(candidate.teachers):
@@ -95,10 +99,11 @@ def mixture_weights(likelihoods: np.ndarray) -> np.ndarray:
 
 @method("KD, portfolio", section="portfolio", in_summary=True, teacher="portfolio")
 def kd_portfolio(problem: Problem) -> Student:
-    """Taught by the portfolio: the mixture of many kinds of teachers that is most likely out of fold."""
+    """Taught by the portfolio, the most likely mixture of many teachers out of fold; not where that does worse."""
     teacher = problem.once(Portfolio)
     copies = int(np.clip(QUERIES // len(problem.pool), *COPIES))
-    return distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
+    student = distil_on_queries(problem, "kd_portfolio", teacher, copies, teacher_updates=teacher.updates)
+    return unless_worse(problem, student)
 
 
 @method("Portfolio, undistilled", role="teacher", section="portfolio")

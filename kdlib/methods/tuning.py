@@ -64,11 +64,12 @@ def vary(plan: TrainingPlan, choice: Choice) -> TrainingPlan:
     return replace(plan, batches=batches, rates=rates, weight_decay=choice.decay)
 
 
-def direct_plan(problem: Problem, choice: Choice) -> TrainingPlan:
-    """Direct training with a choice of the grid."""
-    x, _ = problem.once(copied_points)
+def direct_plan(problem: Problem, choice: Choice, of: np.ndarray | None = None) -> TrainingPlan:
+    """Direct training with a choice of the grid; of: the training points it uses, all if none are given."""
+    x, origin = problem.once(copied_points)
     # The copies begin with the points themselves, so that both kinds of training share one array.
-    batches = problem.shuffled(problem.once(_all_rows) if choice.copied else problem.rows)
+    rows = problem.once(_all_rows) if choice.copied else problem.rows
+    batches = problem.shuffled(rows if of is None else rows[np.isin(origin[rows], of)])
     plan = problem.plan(
         "ffnn_tuned", (problem.once(_copied_labels),), losses.smoothed_cross_entropy, x=x, batches=batches,
         settings={"smoothing": choice.smoothing},
@@ -101,10 +102,38 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
     return int(losses.argmin()), updates
 
 
+def tuned(problem: Problem) -> tuple[Choice, int]:
+    """What is chosen of the grid, and the updates of the search, of all its trainings together."""
+    number, updates = choose(problem, [direct_plan(problem, choice) for choice in GRID])
+    return GRID[number], updates
+
+
+def tuned_network(problem: Problem) -> Student:
+    choice, updates = problem.once(tuned)
+    words = choice.describe(problem.settings.epochs)
+    return Student(direct_plan(problem, choice), -(-updates // len(problem.seeds)), choice=words)
+
+
 @method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
 def ffnn_tuned(problem: Problem) -> Student:
     """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
-    plans = [direct_plan(problem, choice) for choice in GRID]
-    number, updates = choose(problem, plans)
-    choice = GRID[number].describe(problem.settings.epochs)
-    return Student(plans[number], -(-updates // len(problem.seeds)), choice=choice)
+    return problem.once(tuned_network)  # the portfolio compares its student with it
+
+
+def unless_worse(problem: Problem, student: Student) -> Student:
+    """A student; or direct training at its best, if the student is worse on the selection split.
+
+    It is worse where its cross-entropy, mean over the seeds, is higher by more than one standard error of the paired
+    differences over the points (the rule of Breiman et al. 1984, section 3.4.3).
+    """
+    direct, split = problem.once(tuned_network), problem.select
+
+    def losses(each):
+        answers = each.trained(problem, problem.run(each.plan)).log_probabilities(split.x)
+        return -answers[:, np.arange(len(split)), split.y].mean(axis=0)
+
+    excess = losses(student) - losses(direct)
+    if not excess.mean() > excess.std(ddof=1) / np.sqrt(len(excess)):
+        return student
+    updates = student.plan.batches.updates + student.teacher_updates
+    return replace(direct, teacher_updates=updates, choice=f"direct training: {direct.choice}")

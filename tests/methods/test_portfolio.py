@@ -12,6 +12,7 @@ from kdlib.methods import METHODS, Problem, candidates, portfolio
 from kdlib.methods.candidates import Candidate, Networks
 from kdlib.methods.portfolio import Portfolio
 from kdlib.methods.teachers import SklearnTeacher
+from kdlib.methods.tuning import Choice
 from kdlib.settings import Settings
 
 SETTINGS = Settings(seeds=2, epochs=2, hidden=(4,), batch_size=32)
@@ -59,25 +60,27 @@ def test_folds_share_the_points_of_each_domain_and_class():
 def test_answers_for_a_point_come_from_a_fit_without_it(monkeypatch):
     problem = random_labels()
     memory = Candidate("memory", "neighbours", False, candidates.without_each(problem, Memory))
-    monkeypatch.setattr(portfolio, "candidates", lambda problem: ([memory], 0))
+    monkeypatch.setattr(portfolio, "candidates", lambda *_: ([memory], 0))
     answers = Portfolio(problem).answers[0]
     right = (answers.argmax(axis=1) == problem.train.y).mean()
     assert 0.4 < right < 0.6  # a fit that saw the points would be right about all of them
 
 
-def test_networks_of_a_fold_see_no_point_of_it():
+@pytest.mark.parametrize("copied", [False, True])
+def test_networks_of_a_fold_see_no_point_of_it(copied):
     problem = Problem(small_dataset(samples=90), SETTINGS)
-    ways = list(candidates.WAYS.values())
-    plan, fold = candidates.network_plan(problem, ways), candidates.folds(problem)
-    rows = np.concatenate([np.concatenate(list(plan.batches), axis=0).swapaxes(0, 1).reshape(plan.members, -1)], axis=0)
-    per_way = [len(fold) * (candidates.NETWORK_COPIES if way.copied else 1) for way in ways]
-    first = np.repeat(np.cumsum(per_way) - per_way, candidates.FOLDS * candidates.MEMBERS)
-    held_out = np.tile(np.repeat(np.arange(candidates.FOLDS), candidates.MEMBERS), len(ways))
-    for member in range(plan.members):
-        origin = (rows[member] - first[member]) % len(fold)
-        assert (fold[origin] != held_out[member]).all()
-        assert 0 <= (rows[member] - first[member]).min()
-        targets = plan.targets[0][rows[member]].argmax(axis=1)
+    fold, members = candidates.folds(problem), candidates.FOLDS * candidates.MEMBERS
+    direct = candidates.direct_networks(problem, Choice(1.0, 0.0, copied))
+    told, joint = (slice(start, start + members) for start in (0, members))
+    domains = candidates.domain_networks(problem)
+    held_out = np.repeat(np.arange(candidates.FOLDS), candidates.MEMBERS)
+    for plan, part, start in ((direct, slice(None), 0), (domains, told, 0), (domains, joint, 900)):
+        rows = np.concatenate(list(plan.batches)).swapaxes(0, 1).reshape(plan.members, -1)[part] - start
+        assert 0 <= rows.min()
+        assert rows.max() >= len(fold) or (plan is direct and not copied)  # copies, too
+        origin = rows % len(fold)
+        assert (fold[origin] != held_out[:, None]).all()
+        targets = plan.targets[0][rows + start].argmax(axis=2)
         np.testing.assert_array_equal(targets % problem.classes, problem.train.y[origin])
 
 
@@ -148,8 +151,9 @@ def test_the_table_tells_of_every_candidate(trained):
 
 
 @pytest.mark.slow
-def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
+def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monkeypatch):
     problem, made = trained
+    monkeypatch.setattr(portfolio, "unless_worse", lambda problem, student: student)  # so short a training may be
     student = METHODS["kd_portfolio"].define(problem)
     p = np.exp(made.log_probabilities(problem.report.x))
     np.testing.assert_allclose(p.sum(axis=2), 1)
