@@ -9,9 +9,7 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops  # the counter is not part of the public interface
 
@@ -20,57 +18,40 @@ NUMBERS = 2**20  #: of one program, at most; a digest has 40 bits more, and Tens
 
 def compiled(function: Callable) -> Callable:
     """`function` as `tf.function(jit_compile=True)` makes it: compiled once for all arguments of the same shapes."""
-    traced, known, starts = tf.function(function, jit_compile=True), set(), set()
+    starts = set()
+
+    @tf.autograph.experimental.do_not_convert
+    def number(arguments) -> None:
+        content = repr((function.__module__, function.__qualname__, _shapes(arguments)))
+        start = int(hashlib.sha256(content.encode()).hexdigest()[:10], 16) * NUMBERS
+        if start not in starts:  # of two functions that are called the same, TensorFlow numbers the second
+            starts.add(start)
+            ops.uid = itertools.count(start).__next__
+
+    @functools.wraps(function)
+    def trace(*arguments):
+        number(arguments)
+        return function(*arguments)
+
+    traced = tf.function(trace, jit_compile=True)
 
     @functools.wraps(function)
     def call(*arguments):
-        shapes = _shapes(arguments)
-        if shapes in known:
+        own = ops.uid
+        try:
             return traced(*arguments)
-        known.add(shapes)
-        content = repr((function.__module__, function.__qualname__, shapes))
-        start = int(hashlib.sha256(content.encode()).hexdigest()[:10], 16) * NUMBERS
-        if start in starts:  # of two functions that are called the same, TensorFlow numbers the second
-            return traced(*arguments)
-        starts.add(start)
-        with _numbered_from(start):
-            return traced(*arguments)
+        finally:
+            ops.uid = own
 
     return call
 
 
-@contextmanager
-def _numbered_from(start: int):
-    own, numbers = ops.uid, itertools.count(start)
-    ops.uid = lambda: next(numbers)
-    try:
-        yield
-    finally:
-        ops.uid = own
-
-
 def _shapes(argument):
-    """What a program is compiled for: shapes and types of arrays, functions, numbers; hashable."""
-    if isinstance(argument, tf.Tensor | np.ndarray | np.generic):
-        return tuple(argument.shape), np.dtype(getattr(argument.dtype, "as_numpy_dtype", argument.dtype)).str
+    """What a program is compiled for: shapes and types of arrays, functions by name, numbers."""
+    if isinstance(argument, tf.Tensor):
+        return argument.shape, argument.dtype
     if isinstance(argument, list | tuple):
         return tuple(map(_shapes, argument))
     if isinstance(argument, Mapping):
         return tuple((name, _shapes(each)) for name, each in argument.items())
-    return _Named(argument) if callable(argument) else argument
-
-
-class _Named:
-    """A function, equal to itself alone, by its name."""
-
-    def __init__(self, function: Callable):
-        self.function = function
-
-    def __eq__(self, other):
-        return isinstance(other, _Named) and other.function is self.function
-
-    def __hash__(self):
-        return hash(self.function)
-
-    def __repr__(self):
-        return f"{self.function.__module__}.{self.function.__qualname__}"
+    return (argument.__module__, argument.__qualname__) if callable(argument) else argument
