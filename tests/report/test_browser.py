@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import sync_playwright
 from run_report import FIVE_KEYS
 
@@ -114,9 +115,19 @@ def test_the_data_of_a_figure_and_a_table_are_saved_as_csv(opened):
     assert page.locator("#figure-differences details table").is_visible()
     for name in ("figure-differences", "table-accuracies"):
         with page.expect_download() as download:
-            page.locator(f"#{name} .csv").click()
+            page.locator(f"#{name} [download$=csv]").click()
         assert download.value.suggested_filename == f"{name}.csv"
         assert len(pd.read_csv(download.value.path())) > 5
+
+
+def test_a_figure_is_saved_as_it_is_shown(opened):
+    page = opened("near/report.html", color_scheme="dark")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Figure 2 as PNG").press("Enter")
+    assert download.value.suggested_filename == "figure-teachers.png"
+    with Image.open(download.value.path()) as saved:
+        shown = page.locator("#figure-teachers img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert list(saved.size) == shown and saved.convert("RGB").getpixel((0, 0)) == (0x15, 0x17, 0x1B)
 
 
 def test_light_and_dark_can_be_chosen(opened):
@@ -230,8 +241,8 @@ def test_the_explorers_numbers_are_those_of_the_results(opened, report):
     )
     values = results.select(frame, dataset=name, method=method, split="fresh").set_index("seed")["value"]
     text = explorer.locator(".readout").last.inner_text()
-    assert f"fresh points: {values[0]:.2%}".replace("%", " %") in text
-    assert f"mean of all seeds {values.mean():.2%}".replace("%", " %") in text
+    assert f"fresh points: {values[0]:.2%}".replace("%", "\u202f%") in text
+    assert f"mean of all seeds {values.mean():.2%}".replace("%", "\u202f%") in text
 
 
 def test_a_page_is_complete_without_scripts(opened):

@@ -77,6 +77,19 @@ all("figure > picture").forEach((picture) => {
   });
 });
 
+// A figure is saved as it is shown, in its theme and width, at two pixels to one of the page.
+all("figure picture").forEach((picture) => {
+  const figure = picture.closest("figure"), image = picture.querySelector("img");
+  const link = make("a", { className: "csv", href: `#${figure.id}`, download: `${figure.id}.png`, textContent: "PNG" });
+  link.setAttribute("aria-label", `${figure.querySelector(".number").textContent} as PNG`);
+  link.addEventListener("click", () => {
+    const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    link.href = canvas.toDataURL();
+  });
+  figure.querySelector("figcaption").append(" ", link);
+});
+
 // Code and references to be cited can be copied.
 all("details.code pre, pre.cite").forEach((pre) => {
   const text = pre.textContent, button = make("button", { className: "copy", type: "button", textContent: "Copy" });
@@ -133,7 +146,7 @@ const unpack = async (packed) => {
   const stream = new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 };
-const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)}\u202f%`;
 const signed = (number) => `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(2)}`;
 const parseColour = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
