@@ -71,10 +71,11 @@ def table(
 ) -> None:
     """Shows a pandas frame, with its caption above and `note` below it; nothing if it has no rows.
 
-    Floats get `digits` decimals, or `formats[column]` (such as ".1%"); a missing value is a dash, and thousands of
-    long counts are set apart. `best` marks cells in bold and with a star: a frame of booleans like `frame`, or a dict
-    {column: "max" or "min"}, which marks nothing where several read the same. The index is shown unless it merely
-    counts rows, or as `index=True` or `False` decides. `name` is as in `figure`: `[the table](#table-NAME)`.
+    Floats get `digits` decimals, or `formats[column]` (such as ".1%"); what is missing or empty is a dash, and
+    thousands of long counts are set apart. `best` marks cells in bold and with a star: a frame of booleans like
+    `frame`, or a dict {column: "max" or "min"}, which marks nothing where several read the same. The index is shown
+    unless it merely counts rows, or as `index=True` or `False` decides. `name` is as in `figure`:
+    `[the table](#table-NAME)`.
     """
     if not len(frame):
         return
@@ -187,7 +188,7 @@ def _encoded(image, form: str, **settings) -> str:
 
 
 def _cell(value, digits: int, form: str | None = None) -> str:
-    if value is None or value != value:  # NaN and NaT differ from themselves
+    if value is None or value != value or value == "":  # NaN and NaT differ from themselves
         return "–"
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
