@@ -13,7 +13,7 @@ from kdlib.plots import theme
 from kdlib.plots.plane import Plane
 from kdlib.plots.theme import Plot, styled
 
-MAX_POINTS, MAX_GRID_POINTS = 3000, 600  #: of a figure, and of a small panel; more would only hide each other
+MAX_POINTS, MAX_GRID_POINTS = 1500, 600  #: of a figure, and of a small panel; more would only hide each other
 
 
 @dataclass(frozen=True, eq=False)
