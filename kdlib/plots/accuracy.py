@@ -104,8 +104,10 @@ def _make_rows(scores, titles, row=0.46):
     """A row per method: the figure, its panel, and titles of the methods in order."""
     present = set(scores.method)
     titles = {m: title for m, title in theme.all_titles(titles, scores.method.unique()).items() if m in present}
+    labels = [theme.wrapped(title, label_width()) for title in titles.values()]
+    row = max(row, *(0.19 * (label.count("\n") + 1) for label in labels))
     fig, (ax,) = theme.make_panels(1, 1, row * len(titles) + 0.55, width=theme.page_width())
-    label_rows(ax, [theme.wrapped(title, label_width()) for title in titles.values()])
+    label_rows(ax, labels)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     for border in range(1, len(titles)):
         ax.axhline(border - 0.5, color=theme.role_colour("line"), linewidth=0.8)

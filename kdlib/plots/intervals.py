@@ -46,9 +46,8 @@ def forest(
             ax.axvline(ceilings[name], **line)
         for r, row in enumerate(rows.to_dict("records")):
             text, verdict = difference(row["mean"], row["low"], row["high"], digits), row.get("verdict")
-            annotate_row(
-                ax, r, *((signed(row["mean"], digits),) if many else (text, verdict and theme.wrapped(verdict, 1.4)))
-            )
+            word = verdict if verdict != NEITHER else None  # an empty marker says so
+            annotate_row(ax, r, *([signed(row["mean"], digits)] if many else [text, word and theme.wrapped(word, 1.4)]))
             place = f"{row['label']} on {name}" if name else row["label"]
             descriptions.append(f"{place}: {text}" + (f", {verdict}" if verdict else ""))
             if left is not None and row["mean"] < left:
@@ -162,7 +161,7 @@ def _panels_of_rows(frame, row, columns=1, share_scale=False):
     fig, axes = theme.make_panels(len(groups), columns, row * rows + 0.55, width=theme.page_width(), **share)
     for ax, (name, group) in zip(axes, groups, strict=True):
         label_rows(ax, [theme.wrapped(label, label_width()) for label in group.label])
-        ax.xaxis.set_major_locator(MaxNLocator(5 if columns == 1 else 12 // columns))
+        ax.xaxis.set_major_locator(MaxNLocator(3 if theme.is_narrow() else 5 if columns == 1 else 12 // columns))
         theme.set_title(ax, theme.wrapped(name, 5 / columns))
     return fig, axes, groups
 
