@@ -171,10 +171,10 @@ def advice(results: pd.DataFrame, methods: pd.DataFrame) -> str:
         return f"{text} No student improves on direct training here."
     accuracy, nll = (comparison(results, methods, metric=metric).loc[best] for metric in ("accuracy", "nll"))
     same = reported(results) == "valid"
-    where = "the same points, which favours what was chosen on them" if same else "the reported points"
+    where = "the same points (which favours what was chosen on them)" if same else "the reported points"
     return (
-        f"{text} On {where}, its accuracy is {describe(accuracy, digits(results))}, and its cross-entropy is "
-        f"{describe(nll)}, compared with *{title[direct]}*."
+        f"{text} Compared with *{title[direct]}* on {where}: accuracy {describe(accuracy, digits(results))}; "
+        f"cross-entropy {describe(nll)}."
     )
 
 

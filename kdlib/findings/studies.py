@@ -82,9 +82,10 @@ def reproduction(runs: Reports) -> str:
 
     first, farthest = table.iloc[0], table["distance"].idxmax()
     verdict = "**reproduces**" if table["distance"].max() <= 100 * MAX_DISTANCE else "**does not reproduce**"
+    epochs = counted(int(first.epochs), "epoch")
     return (
         f"The original's settings are not known. Of all that were tried, T = {first.temperature:g}, "
-        f"α = {first.alpha:g} and {first.epochs:g} epochs come nearest to its accuracies on all datasets at once. This "
+        f"α = {first.alpha:g} and {epochs} come nearest to its accuracies on all datasets at once. This "
         f"setting {verdict} them all within {100 * MAX_DISTANCE:g} points: the farthest is {farthest}, "
         f"{decimal(table['distance'].max(), 1)} points away."
     )
