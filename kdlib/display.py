@@ -173,7 +173,7 @@ def _drawn(fig):
     pyplot.close(fig)
     with Image.open(drawn) as image:
         image = image.convert("RGB")
-    colours = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
     palette[background : background + 3] = image.getpixel((0, 0))
     colours.putpalette(palette)
