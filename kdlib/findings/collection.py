@@ -87,7 +87,7 @@ def overview(runs: Reports) -> str:
     students = dataset_findings.in_summary(registered, "student")
     over = {metric: means(_of(runs, summary.titles(runs), metric), metric) for metric in METRICS}
     lines = [
-        f"Means over {counted(len(runs.cuts), 'dataset')} of the difference to direct training "
+        f"Means over {counted(len(runs.cuts), 'dataset')} of the difference from direct training "
         f"(*{summary.baseline(runs)}*). Each dataset counts once, and of the cross-entropy less is better. Intervals "
         "take the datasets as a sample, and are corrected for the number of methods (Holm).\n",
     ]
@@ -186,7 +186,7 @@ def advice_gain(runs: Reports) -> str:
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
-    """Of the summary's methods (rows): mean difference to the baseline, and on how many datasets there is which."""
+    """Of the summary's methods (rows): mean difference from the baseline, and on how many datasets there is which."""
     shown, columns = summary.titles(runs), []
     for metric, head in (("accuracy", "accuracy, points"), ("nll", "cross-entropy")):
         rows = _of(runs, shown, metric)
@@ -197,7 +197,7 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 
 
 def spread(runs: Reports) -> pd.DataFrame:
-    """Each dataset's difference to the baseline by method, in percentage points: label, dataset, value, verdict."""
+    """Each dataset's difference from the baseline by method, in percentage points: label, dataset, value, verdict."""
     shown = summary.titles(runs)
     rows = _of(runs, shown).reset_index()
     rows = rows.assign(label=rows["method"].map(shown), value=100 * rows["difference"])

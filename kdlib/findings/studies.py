@@ -106,7 +106,7 @@ def controls_table(runs: Reports) -> pd.DataFrame:
 
 
 def resampling_table(runs: Reports) -> pd.DataFrame:
-    """Differences to the baseline, in points, over fresh draws of the training data: a row per dataset and method."""
+    """Differences from the baseline, in points, over fresh draws of the training data: a row per dataset and method."""
     tables = _found(runs, "resampled_data")
     if not tables:
         return pd.DataFrame()

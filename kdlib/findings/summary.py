@@ -59,7 +59,7 @@ def overview(runs: Reports) -> str:
 
 
 def key_frame(runs: Reports) -> pd.DataFrame:
-    """Differences to the baseline of students and their ceiling: dataset, label, mean, low, high, verdict."""
+    """Differences from the baseline of students and their ceiling: dataset, label, mean, low, high, verdict."""
     registered = methods(runs)
     shown = dataset_findings.in_summary(registered, "student")
     shown |= registered.loc[registered["role"] == "bound", "title"].drop(BAYES, errors="ignore").to_dict()
@@ -173,7 +173,7 @@ def advice(runs: Reports) -> pd.DataFrame:
 
 
 def advised(best: str, accuracy: pd.DataFrame, nll: pd.DataFrame, title: pd.Series) -> dict[str, str]:
-    """A row of `advice`; accuracy, nll: of all methods but the baseline, the difference to it, interval and verdict."""
+    """A row of `advice`; accuracy, nll: of all methods but the baseline, difference from it, interval and verdict."""
     row = {"use": title[best], "accuracy, points": "–", "cross-entropy": "–"}
     if best in accuracy.index:
         row["accuracy, points"] = _judged(accuracy.loc[best])
@@ -274,7 +274,7 @@ def titles(runs: Reports) -> dict[str, str]:
 def shown_on_maps(runs: Reports) -> dict[str, str]:
     """Titles by name of the baseline, the least accurate of the summary's students and the two most accurate.
 
-    Accuracy is the mean difference to the baseline over datasets.
+    Accuracy is the mean difference from the baseline over datasets.
     """
     registered, tables = methods(runs), pd.concat(comparisons(runs), names=["dataset", "method"])
     mean = tables["difference"].groupby(level="method").mean()
@@ -285,7 +285,7 @@ def shown_on_maps(runs: Reports) -> dict[str, str]:
 
 
 def verdicts(runs: Reports) -> pd.DataFrame:
-    """Difference to the baseline in points, interval, and verdict if any, of every method (rows) on each dataset."""
+    """Difference from the baseline in points, interval, and verdict if any, of every method (rows) on each dataset."""
     columns = {name: table.apply(_judged, axis=1) for name, table in comparisons(runs).items()}
     table = pd.DataFrame(columns)
     order = methods(runs).index.intersection(table.index, sort=False)

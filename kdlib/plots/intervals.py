@@ -71,7 +71,7 @@ def forest(
 
 
 @styled
-def spread(frame: pd.DataFrame, quantity: str = "difference to FFNN, percentage points") -> Plot:
+def spread(frame: pd.DataFrame, quantity: str = "difference from FFNN, percentage points") -> Plot:
     """One difference per dataset, a row of dots for each method: filled where it is shown to be one, hollow where not.
 
     frame: columns label, dataset, value, verdict. The scale is linear around zero and logarithmic beyond.

@@ -81,7 +81,7 @@ def _scores(problem: Problem, name: str, trained, training: str) -> pd.DataFrame
 
 
 def compare(frame: pd.DataFrame) -> pd.DataFrame:
-    """Paired differences to the baseline for each method and source of chance: `comparison.compare`, and more.
+    """Paired differences from the baseline for each method and source of chance: `comparison.compare`, and more.
 
     Beside it `sd` of the differences, `won`, the share of pairs in which the method is the more accurate, and `gap`,
     the share of the way from the baseline to Bayes that is closed.
@@ -103,8 +103,8 @@ def compare(frame: pd.DataFrame) -> pd.DataFrame:
 
 def forest(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `compare` as `plots.forest` wants them."""
-    labels = [f"{METHODS[row.method].title}: {SOURCES[row.training]}" for row in table.itertuples()]
-    return table.assign(label=labels)[["label", "mean", "low", "high", "verdict"]]
+    named = table.assign(label=[METHODS[name].title for name in table.method], dataset=table.training.map(SOURCES))
+    return named[["dataset", "label", "mean", "low", "high", "verdict"]]
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def sentence(table: pd.DataFrame, method: str) -> str:
     verdict = {
         comparison.BETTER: "is better than direct training over draws of the training data",
         comparison.WORSE: "is worse than direct training over draws of the training data",
-    }.get(drawn.verdict, "shows no significant difference to direct training over draws of the training data")
+    }.get(drawn.verdict, "shows no significant difference from direct training over draws of the training data")
     text = (
         f"**{METHODS[method].title} {verdict}**: over {drawn.seeds} draws the difference in accuracy is "
         f"{points(drawn['mean'], drawn.low, drawn.high)} (95 % interval, p = {drawn.p:.2g}), and it is ahead in "
@@ -140,7 +140,7 @@ def sentence(table: pd.DataFrame, method: str) -> str:
         text += (
             f" The difference has an sd of {decimal(100 * drawn.sd, 2)} points over draws and "
             f"{decimal(100 * given.sd, 2)} over initial weights: "
-            + (f"the {larger} matters more, {ratio:.1f} times." if ratio >= 1.1 else "about the same.")
+            + (f"the {larger} matters {ratio:.1f} times as much." if ratio >= 1.1 else "about the same.")
         )
     return text
 

@@ -136,11 +136,11 @@ def test_sentences_turn_with_the_numbers():
     text = resampled_data.sentence(table, "kd_routed")
     assert "KD, routed is better than" in text and "+5.00 [" in text and "the same verdict, better" in text
     assert "closes 50% of the gap to Bayes over draws, 40% on the given data" in text
-    assert "draw of the training data matters more, 5.0 times" in text
+    assert "draw of the training data matters 5.0 times as much" in text
     assert "KD, gated is worse than" in resampled_data.sentence(table, "kd_gated")
     turned = resampled_data.compare(made_up((-0.05, 0.002), (0.04, 0.01)))
     text = resampled_data.sentence(turned, "kd_routed")
-    assert "is worse than" in text and "−5.00 [" in text and "initialisation matters more" in text
+    assert "is worse than" in text and "−5.00 [" in text and "initialisation matters" in text
     assert "there the verdict is better, here worse" in text
     noisy = resampled_data.compare(made_up((0.001, 0.05), (0.001, 0.05)))
     assert "shows no significant difference" in resampled_data.sentence(noisy, "kd_routed")
