@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from scipy import stats
 
 from kdlib.methods.problem import Problem
 from kdlib.methods.registry import Student, method
@@ -29,7 +28,6 @@ LENGTHS = (0.1, 1 / 3, 1.0)  #: of the training, as a share of all epochs
 DECAYS = (0.0, 0.03, 0.3)  #: decoupled weight decay, per step in units of the rate
 COPIED = (False, True)  #: whether noisy copies of the training points are trained on as well
 SMOOTHINGS = (0.0, 0.1)
-LEVEL = 0.05  #: of the test that a student is worse than direct training
 
 
 @dataclass(frozen=True)
@@ -110,31 +108,9 @@ def tuned(problem: Problem) -> tuple[Choice, int]:
     return GRID[number], updates
 
 
-def tuned_network(problem: Problem) -> Student:
-    choice, updates = problem.once(tuned)
-    words = choice.describe(problem.settings.epochs)
-    return Student(direct_plan(problem, choice), -(-updates // len(problem.seeds)), choice=words)
-
-
 @method("FFNN, tuned", role="baseline", section="direct training", in_summary=True)
 def ffnn_tuned(problem: Problem) -> Student:
     """Direct training at its best: epochs, weight decay, noisy copies and label smoothing are chosen."""
-    return problem.once(tuned_network)  # the portfolio compares its student with it
-
-
-def unless_worse(problem: Problem, student: Student) -> Student:
-    """A student; or direct training at its best, if the student is worse on the selection split.
-
-    It is worse where its cross-entropy, mean over the seeds, is higher by a paired t-test over the points.
-    """
-    direct, split = problem.once(tuned_network), problem.select
-
-    def losses(each):
-        answers = each.trained(problem, problem.run(each.plan)).log_probabilities(split.x)
-        return -answers[:, np.arange(len(split)), split.y].mean(axis=0)
-
-    excess = losses(student) - losses(direct)
-    if not np.ptp(excess) or stats.ttest_1samp(excess, 0, alternative="greater").pvalue > LEVEL:
-        return student
-    updates = student.plan.batches.updates + student.teacher_updates
-    return replace(direct, teacher_updates=updates, choice=f"direct training: {direct.choice}")
+    choice, updates = problem.once(tuned)
+    words = choice.describe(problem.settings.epochs)
+    return Student(direct_plan(problem, choice), -(-updates // len(problem.seeds)), choice=words)

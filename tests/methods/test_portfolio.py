@@ -1,5 +1,7 @@
 """The portfolio: no answer for a point comes from a fit that saw it, and weights and temperatures are the likeliest."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -151,9 +153,8 @@ def test_the_table_tells_of_every_candidate(trained):
 
 
 @pytest.mark.slow
-def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monkeypatch):
+def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
     problem, made = trained
-    monkeypatch.setattr(portfolio, "unless_worse", lambda problem, student: student)  # so short a training may be
     student = METHODS["kd_portfolio"].define(problem)
     p = np.exp(made.log_probabilities(problem.report.x))
     np.testing.assert_allclose(p.sum(axis=2), 1)
@@ -162,6 +163,22 @@ def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained, monke
     assert student.teacher_updates == made.updates
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
+
+
+@pytest.mark.slow
+def test_where_direct_training_has_all_the_weight_the_student_is_trained_directly(trained):
+    problem, made = trained
+    for title in ("kernel machine", candidates.NETWORKS):
+        only = copy(made)
+        only.weights = np.array([float(candidate.title == title) for candidate in made.candidates])
+        problem.keep(Portfolio, only)
+        student = METHODS["kd_portfolio"].define(problem)
+        assert student.teacher_updates == made.updates
+        assert (student.learns_from == "labels") == (title == candidates.NETWORKS)
+        assert student.choice == (
+            f"direct training: {METHODS['ffnn_tuned'].define(problem).choice}" if title == candidates.NETWORKS else ""
+        )
+    problem.keep(Portfolio, made)
 
 
 @pytest.mark.slow

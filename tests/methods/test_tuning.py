@@ -8,7 +8,6 @@ from small_datasets import arrays, small_dataset
 
 from kdlib.data import from_arrays
 from kdlib.methods import METHODS, Problem, students, tuning
-from kdlib.methods.registry import Student
 from kdlib.methods.tuning import Choice
 from kdlib.settings import Settings
 from kdlib.training.loop import cosine
@@ -82,23 +81,3 @@ def test_the_network_is_trained_as_chosen_and_pays_for_the_search(problem):
     search = sum(tuning.direct_plan(problem, choice).batches.updates for choice in tuning.GRID)
     seeds = min(tuning.MAX_SEEDS, SETTINGS.seeds)
     assert trained.teacher_updates == -(-search * seeds // SETTINGS.seeds)
-
-
-@pytest.mark.parametrize("better", ["student", "direct training", "neither"])
-@pytest.mark.slow
-def test_a_student_that_is_worse_than_direct_training_is_not_used(problem, better):
-    """A teacher that knows the truth teaches better than labels drawn at random; one that knows nothing, worse."""
-    rng, direct = np.random.default_rng(0), tuning.tuned_network(problem)
-    truth, drawn = problem.labels, np.eye(3)[rng.integers(3, size=len(problem.train))]
-    targets = {"student": (truth, drawn), "direct training": (drawn, truth), "neither": (truth, truth)}[better]
-    plans = [problem.plan("planted", (of,)) for of in targets]
-    problem.keep(tuning.tuned_network, replace(direct, plan=plans[1]))
-    student = Student(plans[0], teacher_updates=7, queries=9)
-    chosen = tuning.unless_worse(problem, student)
-    if better == "direct training":
-        assert chosen.plan is plans[1]
-        assert (chosen.queries, chosen.choice) == (0, f"direct training: {direct.choice}")
-        assert chosen.teacher_updates == 7 + plans[0].batches.updates
-        assert chosen.learns_from == "labels"
-    else:
-        assert chosen is student
