@@ -88,7 +88,7 @@ def overview(runs: Reports) -> str:
     over = {metric: means(_of(runs, summary.titles(runs), metric), metric) for metric in METRICS}
     lines = [
         f"Means over {counted(len(runs.cuts), 'dataset')} of the difference from direct training "
-        f"(*{summary.baseline(runs)}*). Each dataset counts once, and of the cross-entropy less is better. Intervals "
+        f"(*{summary.baseline(runs)}*). Each dataset counts once; a lower cross-entropy is better. Intervals "
         "take the datasets as a sample, and are corrected for the number of methods (Holm).\n",
     ]
     best_first = over["accuracy"].sort_values("difference", ascending=False).index

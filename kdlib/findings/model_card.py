@@ -64,7 +64,7 @@ def model_card(networks: Networks, results: pd.DataFrame, dataset: Dataset, spli
         f"- **Network**: *{about['titles'][method]}*, seed {seed}: {counted(dataset.features, 'feature')}, hidden "
         f"layers of {setting(about['settings']['hidden'])} units, {counted(dataset.classes, 'class', 'classes')}"
         f"{_classes(about['classes'])}. Its method has the lowest mean cross-entropy of "
-        f"{counted(len(networks.methods), 'method')} on the {whole(len(select_points))} points that select, and this "
+        f"{counted(len(networks.methods), 'method')} on the {whole(len(select_points))} selection points, and this "
         f"network has the lowest of {counted(len(seeds), 'seed')}.",
         f"- **Data**: `{dataset.name}.pkl`, SHA-256 `{dataset.sha256}`; {whole(len(train))} training points of "
         f"{counted(dataset.domains, 'domain')}.",
@@ -90,7 +90,7 @@ def _weakest(one: pd.Series, domains: list[str], names: list[str], shown: Callab
         return ""
     worst = min(domains, key=lambda k: one[k, "accuracy"])
     accuracy = shown(one[worst, "accuracy"])
-    return f"Of the domains, it is weakest in `{names[int(worst)]}`, with an accuracy of {accuracy}. "
+    return f"It is weakest in domain `{names[int(worst)]}`, with an accuracy of {accuracy}. "
 
 
 def _ranges(names: list[str], dataset: Dataset) -> str:

@@ -133,7 +133,7 @@ class Experiment:
         return self.candidates
 
     def student(self) -> Networks:
-        """The networks of the summary's methods, and the one that is chosen of them on the points that select.
+        """The networks of the summary's methods, and the one that is chosen of them on the selection split.
 
         Its method has the lowest cross-entropy there, on average over the seeds, and it the lowest of its method.
         """
