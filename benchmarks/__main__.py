@@ -9,21 +9,22 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks import growth, page, report, scale, training
+from benchmarks import growth, page, pins, report, scale, training
 from kdlib.report import manifest
 
 #: arguments of each part's `table` in the full run, and in the quick one, which only shows that everything works
-FULL = {"training": {}, "growth": {}, "report": {}, "size": {}, "scale": {}}
+FULL = {"training": {}, "growth": {}, "pins": {}, "report": {}, "size": {}, "scale": {}}
 QUICK = {
     "training": {"rounds": 1, "seconds": 0.05},
     "growth": {"rounds": 1, "seconds": 0.02, "members": (2,), "samples": (480,), "widths": (16,)},
+    "pins": {"rounds": 1, "seconds": 0.02, "reports": 0},
     "report": {"seeds": (1,), "jobs_seeds": 1, "epochs": 1},
     "size": {"sizes": ((240, 2),)},
     "scale": {"cases": ((2, 1), (3, 2)), "simulated": ((8, 0.2),), "workers": 4, "experiment": False},
 }
 PARTS = {
-    "training": training.table, "growth": growth.table, "report": report.table, "size": report.size_table,
-    "scale": scale.table,
+    "training": training.table, "growth": growth.table, "pins": pins.table, "report": report.table,
+    "size": report.size_table, "scale": scale.table,
 }  # fmt: skip
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax")
 
@@ -37,7 +38,9 @@ def main(arguments=None) -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="MODULE", help="of training: only the ways of these benchmarks/peers/"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help=f"of report: epochs of each training ({report.EPOCHS})")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help=f"of reports: epochs of each training ({report.EPOCHS})"
+    )
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - PARTS.keys() - {"page"}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join([*PARTS, 'page'])}")
@@ -49,15 +52,15 @@ def main(arguments=None) -> None:
         save = partial(_save, path=results / f"{part}.csv")
         if part == "training":
             settings = settings | {"ways": _ways(given.only, given.quick)}
-        if part in ("report", "size"):
+        if part in ("pins", "report", "size"):
             settings = settings | {"save": save}
-        if part == "report" and given.epochs:
+        if part in ("pins", "report") and given.epochs:
             settings = settings | {"epochs": given.epochs}
         table = PARTS[part](**settings, say=_say)
         save(table)
         print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"), flush=True)
     if measured:
-        (results / "machine.json").write_text(json.dumps(_machine(), indent=1) + "\n", encoding="utf-8")
+        _save_machine(results / "machine.json", measured)
     page.write(given.out)
     print(given.out / "README.md")
 
@@ -71,6 +74,13 @@ def _ways(modules, quick: bool) -> list[training.Way]:
 
 def _save(table, path) -> None:
     table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+
+
+def _save_machine(path, parts) -> None:
+    """Of each part, the machine that it was measured on; what is said of other parts stays."""
+    machines = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    machines |= dict.fromkeys(parts, _machine())
+    path.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")
 
 
 def _machine() -> dict:

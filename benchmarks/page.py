@@ -27,6 +27,8 @@ def write(out: Path) -> None:
             text = _put(text, "training", _markdown(training_rows(tables["training"])))
         if "growth" in tables:
             growth(tables["growth"]).savefig(results / "growth.png", dpi=160)
+        if "pins" in tables:
+            text = _put(text, "pins", _markdown(pins_rows(tables["pins"])))
         if "report" in tables:
             table = tables["report"]
             text = _put(text, "report", _markdown(report_rows(table)) + "\n\n" + speed_up(table))
@@ -36,7 +38,7 @@ def write(out: Path) -> None:
             table = tables["scale"]
             text = _put(text, "scale", _markdown(scale_rows(table)) + "\n\n" + scale_sentences(table))
     if (results / "machine.json").exists():
-        text = _put(text, "machine", machine(json.loads((results / "machine.json").read_text(encoding="utf-8"))))
+        text = _put(text, "machine", machines(json.loads((results / "machine.json").read_text(encoding="utf-8"))))
     (out / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -76,6 +78,22 @@ def training_rows(table: pd.DataFrame) -> pd.DataFrame:
             ],
             "ratio to ours": table.ratio_to_ours.map(lambda ratio: _digits(ratio, 3)),
             "set-up, s": table.set_up_seconds.map(lambda s: f"{s:.1f}").where(~is_limit, ""),
+        }
+    )
+
+
+def pins_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of what pins cost for people."""
+    return pd.DataFrame(
+        {
+            "what": table.what,
+            "pairs": table.pairs,
+            "CPU seconds with pins": table.cpu_with.map(lambda s: _digits(s, 3)),
+            "without": table.cpu_without.map(lambda s: _digits(s, 3)),
+            "ratio": table.ratio.map(lambda ratio: f"{ratio:.2f}"),
+            "lowest to highest": [
+                f"{low:.2f} to {high:.2f}" for low, high in zip(table.lowest, table.highest, strict=True)
+            ],
         }
     )
 
@@ -157,8 +175,15 @@ def scale_sentences(table: pd.DataFrame) -> str:
     )
 
 
-def machine(record: dict) -> str:
-    """The machine and versions of a run, in a sentence."""
+def machines(records: dict[str, dict]) -> str:
+    """The machine and versions that each part was measured with, a line for each machine."""
+    parts = {}
+    for part, record in records.items():
+        parts.setdefault(_machine(record), []).append(part)
+    return "\n".join(f"- {', '.join(names)}: {sentence}" for sentence, names in parts.items())
+
+
+def _machine(record: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return f"{record['cpu']}, {record['cores']} cores, {record['platform']}; Python {record['python']}, {versions}."
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from benchmarks.worker import environment
 from kdlib.data import dataset
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -38,7 +39,7 @@ def table(seeds=SEEDS, jobs_seeds: int = 10, jobs=(1, 2), epochs: int = EPOCHS, 
         with tempfile.TemporaryDirectory() as folder:
             for name in datasets:
                 shutil.copy(DATA / name, folder)
-            rows.append((len(datasets), count, epochs, at_once, *_report(folder, count, epochs, at_once)))
+            rows.append((len(datasets), count, epochs, at_once, *make(folder, count, epochs, at_once)))
         table = pd.DataFrame(rows, columns=COLUMNS)
         if save:
             save(table)
@@ -54,7 +55,7 @@ def size_table(sizes=SIZES, say=print, save=lambda table: None) -> pd.DataFrame:
             arrays = clusters(samples, features)
             mib = sum(array.nbytes for array in arrays.values()) / 2**20
             dataset.save(Path(folder, "clusters.pkl"), arrays)
-            rows.append((samples, features, mib, *_report(folder, SIZE_SEEDS, SIZE_EPOCHS, 1)))
+            rows.append((samples, features, mib, *make(folder, SIZE_SEEDS, SIZE_EPOCHS, 1)))
         save(table := pd.DataFrame(rows, columns=["samples", "features", "array_mib", *COLUMNS[4:]]))
     return table
 
@@ -70,14 +71,15 @@ def clusters(samples: int, features: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _report(data, seeds, epochs, jobs) -> tuple[float, float, float, float]:
+def make(data, seeds, epochs, jobs, pinned: bool = True) -> tuple[float, float, float, float]:
+    """Makes a report with kdlib's pins or without: seconds, CPU seconds, peak memory in MiB, cores busy elsewhere."""
     with tempfile.TemporaryDirectory() as folder:
         out, log = Path(folder, "out"), Path(folder, "log")
         command = [sys.executable, "-m", "kdlib.report", "run", f"--data={data}", f"--out={out}", f"--seeds={seeds}"]
         command += [f"--epochs={epochs}", f"--jobs={jobs}"]
         with log.open("w") as file:
             begin, busy = time.monotonic(), busy_seconds()
-            process = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+            process = psutil.Popen(command, env=environment(pinned), stdout=file, stderr=subprocess.STDOUT)
             cpu, peak = _watch(process)
             seconds = time.monotonic() - begin
         if process.returncode:

@@ -37,6 +37,7 @@ class Way:
     members: int = 1
     options: dict = field(default_factory=dict)
     quick: dict | None = field(default_factory=dict)  #: options to add in the quick run; None: not in that run
+    pinned: bool = True  #: with kdlib's pins
 
 
 WAYS = (
@@ -61,13 +62,14 @@ WAYS = (
 def measure(ways, rounds: int, seconds: float, say=print) -> tuple[np.ndarray, list, list]:
     """Times ways in turn: CPU milliseconds per model-epoch (way, round), set-up seconds, and the installed ways."""
     with ExitStack() as stack:
-        workers = {module: stack.enter_context(Worker(module)) for module in dict.fromkeys(w.module for w in ways)}
+        kinds = dict.fromkeys((way.module, way.pinned) for way in ways)
+        workers = {kind: stack.enter_context(Worker(*kind)) for kind in kinds}
         missing, installed, set_up = set(), [], []
         for way in ways:
             if way.module in missing:
                 continue
             try:
-                set_up.append(workers[way.module].prepare(way.function, way.options))
+                set_up.append(workers[way.module, way.pinned].prepare(way.function, way.options))
                 installed.append(way)
             except NotInstalled as error:
                 missing.add(way.module)
@@ -76,7 +78,8 @@ def measure(ways, rounds: int, seconds: float, say=print) -> tuple[np.ndarray, l
         for i in range(rounds):
             say(f"round {i + 1} of {rounds}")
             for j, way in enumerate(installed):
-                times[j, i] = workers[way.module].measure(way.function, way.options, seconds) * 1000 / way.members
+                worker = workers[way.module, way.pinned]
+                times[j, i] = worker.measure(way.function, way.options, seconds) * 1000 / way.members
     return times, set_up, installed
 
 

@@ -9,10 +9,18 @@ import os
 import sys
 import time
 import traceback
+from unittest import mock
 
 from kdlib import pins
 
 _ready: dict = {}  #: in the process: the prepared ways, each with its seconds per epoch at the last run
+
+
+def environment(pinned: bool) -> dict[str, str]:
+    """The environment of a process with kdlib's pins, or of one without."""
+    if pinned:
+        return os.environ | pins.variables()
+    return {name: value for name, value in os.environ.items() if name not in pins.PINS} | {"KDLIB_PORTABLE": "0"}
 
 
 class NotInstalled(Exception):
@@ -20,17 +28,18 @@ class NotInstalled(Exception):
 
 
 class Worker:
-    """A process for the ways of one module of `benchmarks.peers`; close it with `with`."""
+    """A process for the ways of one module of `benchmarks.peers`, with pins or without; close it with `with`."""
 
-    def __init__(self, module: str):
+    def __init__(self, module: str, pinned: bool = True):
         from kdlib.report.execution.jupyter_kernel import KEEP_MEMORY, QUIET  # not in the process: it brings papermill
 
         self.module = module
-        os.environ.update(pins.variables() | QUIET | KEEP_MEMORY)  # what a process starts with; too late once it runs
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_serve, args=(module, theirs), daemon=True)
-        self.process.start()
+        # what a process starts with; too late once it runs
+        with mock.patch.dict(os.environ, environment(pinned) | QUIET | KEEP_MEMORY, clear=True):
+            self.process.start()
         theirs.close()  # so that its end is noticed here
 
     def __enter__(self):

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import growth, page, report, scale, task, training
+from benchmarks import growth, page, pins, report, scale, task, training
 from benchmarks.peers import ours
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, environment
+from kdlib.pins import PINS
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def run(*arguments):
 
 def test_a_quick_run_writes_tables_figures_and_the_page(tmp_path):
     only = "keras_tensorflow", "ours", "machine"
-    done = run("training", "--quick", "--out", tmp_path, "--only", *only)
+    done = run("training", "pins", "--quick", "--out", tmp_path, "--only", *only)
     assert done.returncode == 0, done.stderr
 
     table = pd.read_csv(tmp_path / "results" / "training.csv")
@@ -39,7 +40,11 @@ def test_a_quick_run_writes_tables_figures_and_the_page(tmp_path):
     assert (table[["ms_per_model_epoch", "ratio_to_ours"]] > 0).all(axis=None)
     assert table.ratio_to_ours[(table.how == training.OURS) & (table.members == 30)].tolist() == [1]
 
+    table = pd.read_csv(tmp_path / "results" / "pins.csv")
+    assert table.what.tolist() == list(pins.TRAININGS) and table.ratio.tolist() == table.lowest.tolist()
+
     text = (tmp_path / "README.md").read_text()
+    assert "- training, pins: " in text
     assert len(re.findall(r"^\| .*kdlib.* \|$", text, re.M)) == 2
     assert (tmp_path / "results" / "training.png").stat().st_size > 10_000
 
@@ -101,7 +106,7 @@ def test_reports_are_saved_one_by_one(monkeypatch):
         asked.append((tuple(sorted(path.name for path in Path(data).iterdir())), *case))
         return 60.0 / case[-1], 50.0, 900.0, 0.0
 
-    monkeypatch.setattr(report, "_report", made)
+    monkeypatch.setattr(report, "make", made)
     table = report.table(seeds=(1, 10), jobs_seeds=5, epochs=7, say=str, save=saved.append)
     every = tuple(sorted(path.name for path in (ROOT / "data").glob("*.pkl")))
     assert asked == [((report.ONE,), 1, 7, 1), ((report.ONE,), 10, 7, 1), (every, 5, 7, 1), (every, 5, 7, 2)]
@@ -112,6 +117,30 @@ def test_reports_are_saved_one_by_one(monkeypatch):
     sizes = report.size_table(((240, 2), (360, 5)), say=str, save=saved.append)
     assert asked[4:] == [(("clusters.pkl",), report.SIZE_SEEDS, report.SIZE_EPOCHS, 1)] * 2
     assert page.size_rows(sizes)["CPU ms per sample"].tolist() == ["210", "140"]
+
+
+def test_the_cost_of_pins_is_the_median_ratio_of_pairs(monkeypatch):
+    times = np.array([[3.0, 2.0, 6.0], [2.0, 2.0, 2.0]] * 2)  # ms of an epoch of one member
+    monkeypatch.setattr(pins, "measure", lambda ways, *_: (times, [], ways))
+    seconds = iter([30.0, 20.0, 60.0, 50.0, 90.0, 60.0])
+    monkeypatch.setattr(report, "make", lambda *case: (0.0, next(seconds), 0.0, 0.0))
+    saved = []
+    table = pins.table(reports=3, say=str, save=saved.append)
+    assert len(saved[0]) == 2
+    assert table.pairs.tolist() == [3, 3, 3]
+    assert table.cpu_with.tolist() == pytest.approx([0.09, 0.09, 60]) and table.cpu_without.tolist()[2] == 50
+    assert table.ratio.tolist() == [1.5, 1.5, 1.5]
+    assert table.lowest.tolist() == [1, 1, 1.2] and table.highest.tolist() == [3, 3, 1.5]
+
+
+def test_a_process_without_pins_has_none():
+    assert not environment(pinned=False).keys() & PINS.keys()
+
+
+def test_each_part_names_its_machine():
+    record = {"cpu": "A", "cores": 2, "platform": "Linux", "python": "3.12", "versions": {"numpy": "2"}}
+    found = page.machines({"training": record, "pins": record | {"cpu": "B"}, "scale": record}).splitlines()
+    assert [line.partition(", 2 cores")[0] for line in found] == ["- training, scale: A", "- pins: B"]
 
 
 def test_growth_counts_networks_and_operations(monkeypatch):
