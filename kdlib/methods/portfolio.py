@@ -42,7 +42,7 @@ class Portfolio:
         problem = problem.once(Problem.bounded)
         train, fold = problem.train, problem.once(folds)
         self.candidates, updates = candidates(problem, choice)
-        self.updates = updates + search
+        self.updates = -(-(updates + search) // len(problem.seeds))  #: per seed: all seeds share the portfolio
         answers = np.empty((len(self.candidates), len(train), problem.classes))
         for each, candidate in zip(answers, self.candidates, strict=True):
             for f, teacher in enumerate(candidate.teachers):

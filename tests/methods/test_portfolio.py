@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from small_datasets import small_dataset
 
 from kdlib.data import from_arrays
-from kdlib.methods import METHODS, Problem, candidates, portfolio
+from kdlib.methods import METHODS, Problem, candidates, portfolio, tuning
 from kdlib.methods.candidates import Candidate, Networks
 from kdlib.methods.portfolio import Portfolio
 from kdlib.methods.teachers import SklearnTeacher
@@ -161,6 +161,9 @@ def test_the_student_learns_the_portfolio_which_is_the_same_twice(trained):
     answers = np.exp(made.log_probabilities(problem.train.x))[0]
     np.testing.assert_allclose(student.plan.targets[0][: len(answers)], answers)
     assert student.teacher_updates == made.updates
+    choice, search = problem.once(tuning.tuned)
+    _, networks = candidates.candidates(problem, choice)
+    assert 2 * made.updates == search + networks  # of two seeds
     again = Portfolio(Problem(problem.dataset, SETTINGS))
     np.testing.assert_array_equal(p, np.exp(again.log_probabilities(problem.report.x)))
 

@@ -23,6 +23,7 @@ for name in sys.argv[3:]:
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_programs(tmp_path):
     folder = tmp_path / "programs"
     folder.mkdir(mode=0o700)
