@@ -21,7 +21,8 @@ from kdlib.data.files import DataContractError, UnsafePickleError
 
 __all__ = ["DataContractError", "Dataset", "Split", "UnsafePickleError", "from_arrays", "load", "loads", "save"]
 
-MAX_VALUES = 2**25  #: features of all points that are worked on at once, or that are made of others
+MAX_VALUES = 2**25  #: features of all points that are made of others
+BLOCK_VALUES = 2**23  #: features of all points that are worked on at once
 SELECTION_SHARE = 0.1  #: of train, set aside to select models where there is no test split
 
 
@@ -129,9 +130,9 @@ class Dataset:
         return {key: array for key, array in arrays.items() if array is not None}
 
 
-def blocks(x: np.ndarray, most: int = MAX_VALUES) -> Iterator[slice]:
-    """Slices that cut points (n, features) into blocks of at most so many points, and of `MAX_VALUES` features."""
-    size = max(1, min(most, MAX_VALUES // x.shape[1]))
+def blocks(x: np.ndarray, most: int = BLOCK_VALUES) -> Iterator[slice]:
+    """Slices that cut points (n, features) into blocks of at most so many points, and of `BLOCK_VALUES` features."""
+    size = max(1, min(most, BLOCK_VALUES // x.shape[1]))
     return (slice(start, start + size) for start in range(0, len(x), size))
 
 

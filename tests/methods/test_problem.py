@@ -52,7 +52,7 @@ def test_a_teacher_of_many_points_is_asked_block_by_block(problem, monkeypatch):
             return np.log(np.stack([np.full(len(x), 0.5), x[:, 0] ** 2], axis=1))[None]
 
     expected = Counting().log_probabilities(problem.train.x)
-    monkeypatch.setattr(dataset_module, "MAX_VALUES", 3 * 100)
+    monkeypatch.setattr(dataset_module, "BLOCK_VALUES", 3 * 100)
     np.testing.assert_array_equal(problem.answers(teacher := Counting(), problem.train.x), expected)
     assert teacher.asked == (100, 100, 40)
 
