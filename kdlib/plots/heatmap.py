@@ -11,7 +11,8 @@ from kdlib.plots import theme
 from kdlib.plots.theme import Plot, styled
 
 STAR = "★"
-MAX_NUMBERS, MAX_NUMBER_COLUMNS = 150, 9  #: cells and columns of a table whose numbers are printed
+MAX_NUMBERS = 150  #: cells of a table whose numbers are printed
+LABEL, CHARACTER = 1.9, 0.08  #: inches: widest label of a row, and a character
 
 
 @styled
@@ -53,11 +54,13 @@ def heat_map(
     width = min(theme.page_width(), 2.6 + 0.75 * len(columns))
     fig = Figure(figsize=(width, min(10.0, 1.2 + 0.42 * len(lines))), layout="constrained")
     ax = fig.subplots()
-    has_numbers = table.size <= MAX_NUMBERS and len(columns) <= MAX_NUMBER_COLUMNS * theme.page_width() / 7.4
+    cell = (width - 1 - min(LABEL, CHARACTER * max(map(len, lines)))) / len(columns)  # inches
+    longest = max(len(decimal(number, digits)) for number in table[np.isfinite(table)]) + 2 * stars.any()
+    has_numbers = table.size <= MAX_NUMBERS and CHARACTER * longest <= cell
     image = draw_cells(ax, table, stars, low, high, digits if has_numbers else None, size=10, space=" ", **colours)
     is_crowded = max(map(len, columns)) * 0.09 > (width - 2.2) / len(columns)
     ax.set_xticks(range(len(columns)), columns, **({"rotation": 45, "ha": "right"} if is_crowded else {}))
-    ax.set_yticks(range(len(lines)), [theme.wrapped(line, 1.9) for line in lines])
+    ax.set_yticks(range(len(lines)), [theme.wrapped(line, LABEL) for line in lines])
     ax.set(xlabel=x, ylabel=y)
     bar = fig.colorbar(image, ax=ax, label=value, aspect=24, pad=0.02)
     bar.outline.set_visible(False)

@@ -150,7 +150,7 @@ def cumulative_ablation(frame: pd.DataFrame, quantity: str = "accuracy") -> Plot
 
 
 def _panels_of_rows(frame, row, columns=1, share_scale=False):
-    """A panel per dataset of a frame with labels, each row so many inches: the figure, panels, [(dataset, rows)]."""
+    """A panel per dataset of a frame with labels, rows of so many inches or more: figure, panels, [(dataset, rows)]."""
     if frame.empty:
         raise ValueError("frame: expected at least one row, got none")
     groups = list(frame.groupby("dataset", sort=False)) if "dataset" in frame else [("", frame)]
@@ -158,6 +158,8 @@ def _panels_of_rows(frame, row, columns=1, share_scale=False):
     same = len({tuple(group.label) for _, group in groups}) == 1
     columns = columns if same and not theme.is_narrow() else 1  # side by side if one column of labels serves all
     share = {"sharey": same, "sharex": share_scale or columns == 1}
+    lines = max(theme.wrapped(label, label_width()).count("\n") + 1 for label in frame.label)
+    row = max(row, 0.18 * lines)
     fig, axes = theme.make_panels(len(groups), columns, row * rows + 0.55, width=theme.page_width(), **share)
     for ax, (name, group) in zip(axes, groups, strict=True):
         label_rows(ax, [theme.wrapped(label, label_width()) for label in group.label])
