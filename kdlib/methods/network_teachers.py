@@ -5,6 +5,7 @@ The students differ in their target alone: which teacher a point is taught by, o
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,6 +49,12 @@ class NetworkTeacher:
 
     def refit(self, x: np.ndarray, y: np.ndarray, classes: int) -> "NetworkTeacher":
         return NetworkTeacher(self.problem, self.task, self.steps).fit(x, y, classes)
+
+    def first(self, seeds: int) -> "NetworkTeacher":
+        """The teachers of the first seeds."""
+        other = NetworkTeacher(self.problem, self.task, self.steps)
+        other.training = replace(self.training, weights=[w[:seeds] for w in self.training.weights])
+        return other
 
 
 def teacher_steps(problem: Problem, k: int) -> int:

@@ -17,39 +17,37 @@ import numpy as np
 import pandas as pd
 
 from kdlib.methods import targets
-from kdlib.methods.network_teachers import teacher_logits, teacher_steps, teacher_updates
+from kdlib.methods.network_teachers import domain_teachers, teacher_logits, teacher_steps, teacher_updates
 from kdlib.methods.problem import Problem
-from kdlib.methods.registry import METHODS, Student, method
+from kdlib.methods.registry import Student, method
 from kdlib.training import losses
 from kdlib.training.loop import cosine
 from kdlib.training.networks import glorot_uniform, predict, small_normal
 from kdlib.training.plan import TrainingPlan, stack
 
 RATE = 1e-3  #: Adam's default in Keras, held constant
+ABLATION_SEEDS = 5
 EPOCHS = 1 / 12  #: of the other methods' epochs: 25 of 300
 
 
 class Deviation(StrEnum):
-    """What the original does otherwise.
+    """What the original does otherwise; the order is that of the ablation, which fixes one after the other."""
 
-    The order is that of the ablation, which fixes one after the other: last what makes a training long.
-    """
-
-    ORDERED = "domains in fixed order"
+    FEW_UPDATES = "few updates"
+    CONSTANT_RATE = "constant rate"
     SMALL_WEIGHTS = "small initial weights"
+    ORDERED = "domains in fixed order"
     SIGMOID = "softmax over sigmoids"
     UNSCALED = "no T²"
-    CONSTANT_RATE = "constant rate"
-    FEW_UPDATES = "few updates"
 
 
 FIXES = {
-    Deviation.ORDERED: "domains mixed",
+    Deviation.FEW_UPDATES: "more updates",
+    Deviation.CONSTANT_RATE: "falling rate",
     Deviation.SMALL_WEIGHTS: "larger initial weights",
+    Deviation.ORDERED: "domains mixed",
     Deviation.SIGMOID: "softmax over logits",
     Deviation.UNSCALED: "soft term times T²",
-    Deviation.CONSTANT_RATE: "falling rate",
-    Deviation.FEW_UPDATES: "more updates",
 }  #: what a deviation's absence is called
 ALL = frozenset(Deviation)
 NOT_TEACHERS = {Deviation.ORDERED, Deviation.UNSCALED}  #: a teacher has one domain, and learns from labels alone
@@ -159,27 +157,30 @@ def cumulative_ablation(problem: Problem) -> pd.DataFrame:
     """Accuracy as one deviation after the other is fixed, and of the original's own two explanations of its loss.
 
     On the reported split. Columns `kind` (step or explanation), `label`, `seed`, `accuracy`. An explanation is tried by
-    fixing it alone: mixing the domains, selecting the best epoch, or both. The last step is `kd_routed`.
+    fixing it alone: mixing the domains, selecting the best epoch, or both. Steps get at most `ABLATION_SEEDS` seeds;
+    the explanations, which are as short as the original, get all.
     """
     split, rows = problem.splits[problem.reported], []
 
-    def add(kind, label, weights):
-        values = accuracy(problem, weights, split)[0]
-        rows.extend([kind, label, seed, value] for seed, value in enumerate(values))
+    def add(kind, labels, values):
+        rows.extend([kind, label, s, v] for label, of in zip(labels, values, strict=True) for s, v in enumerate(of))
 
-    def train(deviations):
-        if not deviations:
-            return METHODS["kd_routed"].train(problem).fits["student"]
-        variant = Variant(deviations, problem.settings.temperature, problem.settings.alpha)
-        # All are as many as seeds, and watched, so that few programs are compiled.
-        return problem.run(replace(population(problem, [variant], "ablation"), keep_best=True))
+    def variants(*deviations):
+        return [Variant(each, problem.settings.temperature, problem.settings.alpha) for each in deviations]
 
-    fits = {label: train(deviations) for label, deviations in ablation_steps().items()}
-    original, mixed = list(fits.values())[:2]  # the first step is one of the explanations
-    add("explanation", AS_PUBLISHED, original.weights)
-    add("explanation", FIXES[Deviation.ORDERED], mixed.weights)
-    add("explanation", "best epoch selected", original.best)
-    add("explanation", "both", mixed.best)
-    for label, fit in fits.items():
-        add("step", label, fit.weights)
+    plans = [population(problem, [each], "explanations") for each in variants(ALL, ALL - {Deviation.ORDERED})]
+    tried = [problem.run(replace(plan, keep_best=True)) for plan in plans]  # of a size that has its program already
+    last = [accuracy(problem, fit.weights, split) for fit in tried]
+    add("explanation", [AS_PUBLISHED, "domains mixed"], np.concatenate(last))
+    best = [accuracy(problem, fit.best, split) for fit in tried]
+    add("explanation", ["best epoch selected", "both"], np.concatenate(best))
+    fewer, steps = problem.first(ABLATION_SEEDS), ablation_steps()
+    seeds = len(fewer.seeds)
+    fewer.keep(domain_teachers, [teacher.first(seeds) for teacher in problem.once(domain_teachers)])
+    add("step", [AS_PUBLISHED], last[0][:, :seeds])
+    del steps[AS_PUBLISHED]
+    for common in dict.fromkeys(deviations & COMMON for deviations in steps.values()):
+        same = {label: left for label, left in steps.items() if left & COMMON == common}
+        fit = fewer.run(replace(population(fewer, variants(*same.values()), "ablation"), watch=None))
+        add("step", same, accuracy(fewer, fit.weights, split))
     return pd.DataFrame(rows, columns=["kind", "label", "seed", "accuracy"])

@@ -11,6 +11,7 @@ from kdlib.data import gaussians
 from kdlib.data.contract import REQUIRED
 from kdlib.evaluation import metrics
 from kdlib.methods import METHODS, Problem, original
+from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.original import ALL, AS_PUBLISHED, Deviation, Variant
 from kdlib.methods.targets import soften
 from kdlib.settings import Settings
@@ -79,6 +80,17 @@ def test_each_variant_softens_by_its_own_temperature(problem):
 
 
 @pytest.mark.slow
+def test_teachers_without_deviations_are_those_of_all_other_students_also_of_fewer_seeds():
+    several = Problem(small_dataset(REQUIRED), replace(SETTINGS, seeds=3))
+    few = several.first(2)
+    few.keep(domain_teachers, [teacher.first(2) for teacher in several.once(domain_teachers)])
+    (kept,), updates = original.soft_targets(few, [variant()])
+    (anew,), same = original.soft_targets(Problem(small_dataset(REQUIRED), replace(SETTINGS, seeds=2)), [variant()])
+    np.testing.assert_allclose(kept, anew, atol=1e-5)
+    assert updates == same > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("deviations", [FIXED, ALL], ids=["fixed", "as in the original"])
 def test_a_variant_is_the_same_whatever_trains_beside_it(problem, deviations):
     around = [deviations ^ {Deviation.SMALL_WEIGHTS, Deviation.ORDERED}, deviations ^ {Deviation.UNSCALED}, deviations]
@@ -131,7 +143,7 @@ def test_the_ablation_begins_at_the_original_and_ends_at_the_routed_student(monk
     steps = frame[frame.kind == "step"].pivot(index="seed", columns="label", values="accuracy")
     assert list(frame[frame.kind == "step"]["label"].unique()) == list(original.ablation_steps())
     split = problem.splits[problem.reported]
-    for label, name in ((AS_PUBLISHED, "kd_original"), ("more updates", "kd_routed")):
+    for label, name in ((AS_PUBLISHED, "kd_original"), ("soft term times T²", "kd_routed")):
         log_p = METHODS[name].train(problem).log_probabilities(split.x)
         np.testing.assert_allclose(steps[label], metrics.accuracy(log_p, split.y), atol=1.01 / 3000)
     explanations = frame[frame.kind == "explanation"]
