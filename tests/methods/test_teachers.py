@@ -157,12 +157,14 @@ def test_network_teachers_learn_their_domain_alone(problem):
     np.testing.assert_array_equal(logits[1], predict(alone.weights, problem.scaled(POINTS)))
 
 
-def test_a_network_teacher_may_be_refitted(problem):
+def test_a_network_teacher_may_be_refitted_or_cut_to_fewer_seeds(problem):
     (teacher, *_) = problem.once(network_teachers.domain_teachers)
     rows = problem.domain_rows[2]
     refitted = teacher.refit(problem.train.x[rows], problem.train.y[rows], 3)
     assert refitted.steps == teacher.steps
     assert not np.allclose(refitted.log_probabilities(POINTS), teacher.log_probabilities(POINTS))
+    few = teacher.first(1)
+    np.testing.assert_allclose(few.logits(POINTS), teacher.logits(POINTS)[:1], rtol=1e-5, atol=1e-6)
     assert teacher.logits(POINTS).shape[0] == 2
 
 
