@@ -98,5 +98,5 @@ def emulator() -> str | None:
 @needs_pins
 @pytest.mark.skipif(not emulator(), reason="needs qemu-user 10 or later (Debian 13: apt install qemu-user)")
 def test_an_emulated_haswell_computes_the_committed_bits():
-    """Half an hour, since each instruction is translated. On Debian 12, Debian 13's program, which is static, does."""
+    """Minutes, since each instruction is translated. On Debian 12, Debian 13's program, which is static, does."""
     assert_committed((), emulator=[emulator(), "-cpu", "Haswell"])
