@@ -57,7 +57,8 @@ def forest(
             ax.plot([row["low"], row["high"]], [r, r], color=theme.role_colour("ink"), linewidth=2, zorder=2)
             ax.plot(row["mean"], r, "o", color=theme.role_colour("ink"), markersize=6, zorder=3,
                     markerfacecolor=theme.role_colour(face), markeredgewidth=1.5)  # fmt: skip
-        ax.set_xlim(left=left)  # last: it ends the automatic scale
+    for ax in axes:
+        ax.set_xlim(left=left)  # last: it ends the automatic scale, which panels may share
     label_scale(fig, axes, f"{quantity}, percentage points")
     theme.finish(fig, [Line2D([], [], **line, label="Bayes, the best possible")] if ceilings else [])
     excluding = int(((frame.low > 0) | (frame.high < 0)).sum())

@@ -371,6 +371,19 @@ def test_accuracies_per_domain_tell_the_weakest_domain():
     assert markers == ["x", "s", "o"] * 4
 
 
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_the_scale_that_panels_share_holds_all_of_them(names):
+    """Also what lies outside the range of the first panel."""
+    grown = [DIFFERENCES.assign(dataset=name) for name in names]
+    for times, frame in enumerate(grown):
+        frame[["mean", "low", "high"]] *= 10.0**times
+    axes = plots.forest(pd.concat(grown)).figure.axes
+    assert len(axes) == len(names)
+    for ax, frame in zip(axes, grown, strict=True):
+        left, right = ax.get_xlim()
+        assert left < 100 * frame.low.min() and 100 * frame.high.max() < right
+
+
 def test_a_forest_fills_what_excludes_zero():
     plot = plots.forest(DIFFERENCES)
     interval = "+1.00 [+0.50,\u00a0+1.50]"
