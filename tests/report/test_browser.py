@@ -173,14 +173,27 @@ def test_on_a_phone_no_figure_scrolls_sideways(opened, name):
     assert page.evaluate("[...document.querySelectorAll('figure img')].every((i) => i.currentSrc !== i.src)")
 
 
-def test_on_a_phone_a_table_that_scrolls_keeps_its_first_column(opened):
+SECOND_HEADING = """scroll => scroll.querySelectorAll("tbody td:nth-child(2)").forEach((cell) => {
+    const heading = document.createElement("th");
+    heading.append(...cell.childNodes);
+    cell.replaceWith(heading);
+})"""
+
+
+@pytest.mark.parametrize("headings", [1, 2])
+def test_on_a_phone_a_table_that_scrolls_keeps_its_headings(opened, headings):
     page = opened("index.html", viewport={"width": 390, "height": 800})
-    tables = page.locator("figure.table .scroll:has(tbody th)").all()
+    tables = page.locator("figure.table .scroll:has(> table:not(.turned) tbody th)").all()
     wide = next(each for each in tables if each.evaluate("table => table.scrollWidth > table.clientWidth + 60"))
-    name, value = wide.locator("tbody th").first, wide.locator("tbody td").first
-    before = name.bounding_box()["x"], value.bounding_box()["x"]
+    if headings == 2:
+        wide.evaluate(SECOND_HEADING)
+    row = wide.locator("tbody tr").first
+    cells = [*row.locator("th").all(), row.locator("td").first]
+    assert len(cells) == headings + 1
+    before = [cell.bounding_box()["x"] for cell in cells]
     wide.evaluate("table => { table.scrollLeft = 60 }")
-    assert (name.bounding_box()["x"], value.bounding_box()["x"]) == pytest.approx((before[0], before[1] - 60), abs=1)
+    moved = [cell.bounding_box()["x"] - x for cell, x in zip(cells, before, strict=True)]
+    assert moved == pytest.approx([0] * headings + [-60], abs=3)
 
 
 def explorer_of(page):
