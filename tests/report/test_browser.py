@@ -155,6 +155,8 @@ def test_terms_and_references_show_what_they_mean(opened):
     preview.wait_for(state="hidden")
     page.locator("main :is(p, li) a[href='#figure-ablation']").first.focus()
     preview.locator("img").wait_for()
+    page.wait_for_timeout(500)  # the page has scrolled away from the pointer, which leaves the term
+    assert preview.locator("img").is_visible()
 
 
 def test_a_term_is_explained_by_a_tap(opened):

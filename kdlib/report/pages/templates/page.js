@@ -126,7 +126,9 @@ const placeNear = (link) => {
 };
 all("main a[href^='#term-'], main a[href^='#figure-']:not(.number), main a[href^='#table-']:not(.number)").forEach((link) => {
   link.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") show(link); });
-  link.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
+  link.addEventListener("pointerleave", (event) => {  // also when the page scrolls away from the pointer, to another link in focus
+    if (event.pointerType === "mouse" && link.hasAttribute("aria-describedby")) hide();
+  });
   link.addEventListener("focus", () => show(link));
   link.addEventListener("blur", hide);
   link.addEventListener("click", (event) => {
