@@ -16,7 +16,7 @@ from kdlib.evaluation.comparison import BETTER, NEITHER, WORSE
 from kdlib.evaluation.formatting import counted, difference, percent, signed
 from kdlib.evaluation.results import BAYES, Reports, reported, select
 from kdlib.findings import dataset as dataset_findings
-from kdlib.findings import summary
+from kdlib.findings import summary, summary_tables
 
 METRICS = {"accuracy": "accuracy", "nll": "cross-entropy"}
 SCALES = {"accuracy": (100, 2), "nll": (1, 4)}  #: of what is shown: a factor, and decimals
@@ -51,7 +51,7 @@ def differences(runs: Reports, method: str, other: str, metric: str = "accuracy"
 @cache
 def gains(runs: Reports, metric: str = "accuracy") -> pd.DataFrame:
     """`differences` to the baseline of every method that does not use the domain, by method and dataset."""
-    registered = summary.methods(runs)
+    registered = summary_tables.methods(runs)
     direct = dataset_findings.baseline(registered)
     names = registered.index[~registered["uses_domain"]].drop([direct, BAYES], errors="ignore")
     tables = {name: differences(runs, name, direct, metric) for name in names}
@@ -78,17 +78,17 @@ def _of(runs, methods, metric="accuracy") -> pd.DataFrame:
 
 def answer(runs: Reports) -> str:
     """The answer to the report's question in a sentence."""
-    return summary.headline(_of(runs, dataset_findings.in_summary(summary.methods(runs), "student")))
+    return summary.headline(_of(runs, dataset_findings.in_summary(summary_tables.methods(runs), "student")))
 
 
 def overview(runs: Reports) -> str:
     """How each of the summary's students does over datasets."""
-    registered = summary.methods(runs)
+    registered = summary_tables.methods(runs)
     students = dataset_findings.in_summary(registered, "student")
-    over = {metric: means(_of(runs, summary.titles(runs), metric), metric) for metric in METRICS}
+    over = {metric: means(_of(runs, summary_tables.titles(runs), metric), metric) for metric in METRICS}
     lines = [
         f"Means over {counted(len(runs.cuts), 'dataset')} of the difference from direct training "
-        f"(*{summary.baseline(runs)}*). Each dataset counts once; a lower cross-entropy is better. Intervals "
+        f"(*{summary_tables.baseline(runs)}*). Each dataset counts once; a lower cross-entropy is better. Intervals "
         "take the datasets as a sample, and are corrected for the number of methods (Holm).\n",
     ]
     best_first = over["accuracy"].sort_values("difference", ascending=False).index
@@ -108,7 +108,7 @@ def overview(runs: Reports) -> str:
 
 def losses(runs: Reports) -> str:
     """On which datasets each of the summary's students is worse than direct training, the largest loss first."""
-    registered, lines = summary.methods(runs), []
+    registered, lines = summary_tables.methods(runs), []
     title, students = registered["title"], dataset_findings.in_summary(registered, "student")
     for metric, noun in METRICS.items():
         rows = _of(runs, students, metric)
@@ -123,7 +123,7 @@ def losses(runs: Reports) -> str:
 
 def controls(runs: Reports) -> str:
     """What the students' gains are due to: whether each reason that a control isolates is supported on average."""
-    registered = summary.methods(runs)
+    registered = summary_tables.methods(runs)
     title, lines = registered["title"], []
     for control in registered.index[registered["control_of"].isin(registered.index) & ~registered["uses_domain"]]:
         student = registered.loc[control, "control_of"]
@@ -140,8 +140,8 @@ def controls(runs: Reports) -> str:
 
 def credit(runs: Reports) -> str:
     """Who earns the students' gains: their teachers undistilled, and what the students keep; means over datasets."""
-    title, lines, rows = summary.methods(runs)["title"], [], gains(runs)
-    for student, teacher in dataset_findings.taught(summary.methods(runs)).items():
+    title, lines, rows = summary_tables.methods(runs)["title"], [], gains(runs)
+    for student, teacher in dataset_findings.taught(summary_tables.methods(runs)).items():
         if {student, teacher} <= set(rows.index.get_level_values("method")):
             own, its = (means(rows.loc[[name]]).loc[name] for name in (teacher, student))
             keeps = ""
@@ -150,7 +150,7 @@ def credit(runs: Reports) -> str:
             lines.append(
                 f"- *{title[teacher]}*: {_interval(own)}; its student, *{title[student]}*: {_interval(its)}{keeps}."
             )
-    direct = summary.baseline(runs)
+    direct = summary_tables.baseline(runs)
     start = f"Undistilled teachers and their students, compared with *{direct}*: mean accuracy over datasets.\n"
     return "\n".join([start, *lines]) if lines else ""
 
@@ -167,7 +167,7 @@ def choices(runs: Reports) -> dict[str, str]:
 
 def advice(runs: Reports) -> pd.DataFrame:
     """The method to use on each dataset, and how it compares with the baseline there."""
-    title, rows = summary.methods(runs)["title"], {}
+    title, rows = summary_tables.methods(runs)["title"], {}
     for dataset, best in choices(runs).items():
         compared = (gains(runs, metric).xs(dataset, level="dataset") for metric in METRICS)
         rows[dataset] = summary.advised(best, *compared, title)
@@ -176,7 +176,7 @@ def advice(runs: Reports) -> pd.DataFrame:
 
 def advice_gain(runs: Reports) -> str:
     """What the advised methods gain over direct training, on average over datasets; 0 where it is what is advised."""
-    lines = [f"The advised methods, compared with *{summary.baseline(runs)}*:\n"]
+    lines = [f"The advised methods, compared with *{summary_tables.baseline(runs)}*:\n"]
     for metric, noun in METRICS.items():
         rows = gains(runs, metric).reorder_levels(["dataset", "method"])
         rows = rows.reindex(list(choices(runs).items())).fillna({"difference": 0.0, "verdict": NEITHER})
@@ -187,7 +187,7 @@ def advice_gain(runs: Reports) -> str:
 
 def verdicts(runs: Reports) -> pd.DataFrame:
     """Of the summary's methods (rows): mean difference from the baseline, and on how many datasets there is which."""
-    shown, columns = summary.titles(runs), []
+    shown, columns = summary_tables.titles(runs), []
     for metric, head in (("accuracy", "accuracy, points"), ("nll", "cross-entropy")):
         rows = _of(runs, shown, metric)
         columns.append(means(rows, metric).apply(_number, axis=1, metric=metric).rename(head))
@@ -198,7 +198,7 @@ def verdicts(runs: Reports) -> pd.DataFrame:
 
 def spread(runs: Reports) -> pd.DataFrame:
     """Each dataset's difference from the baseline by method, in percentage points: label, dataset, value, verdict."""
-    shown = summary.titles(runs)
+    shown = summary_tables.titles(runs)
     rows = _of(runs, shown).reset_index()
     rows = rows.assign(label=rows["method"].map(shown), value=100 * rows["difference"])
     return rows[["label", "dataset", "value", "verdict"]]
@@ -210,7 +210,7 @@ def portfolios(runs: Reports) -> pd.DataFrame:
     Columns: the kind of candidates that carries the largest weight, its weight, the weight of the candidates that tell
     the domains apart, and gains in percentage points.
     """
-    registered, rows = summary.methods(runs), {}
+    registered, rows = summary_tables.methods(runs), {}
     distilled = registered.index[registered["teacher"] == PORTFOLIO]
     for dataset, cuts in runs.cuts.items():
         tables = [table for table in map(runs.portfolio, cuts) if table is not None]

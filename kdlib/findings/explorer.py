@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from kdlib.evaluation.results import BAYES, Reports, reported, select
 from kdlib.findings import dataset as dataset_findings
-from kdlib.findings import summary
+from kdlib.findings import summary_tables
 from kdlib.plots import theme
 from kdlib.plots.plane import density
 from kdlib.plots.scatter import TrainingPoints
@@ -31,7 +31,7 @@ def scenes(runs: Reports) -> dict:
     Bayes and of the teachers, or None, probabilities (..., class, row, column); `points`: bytes x, y (0 to 255 over the
     plane), class, domain; and the cell (column, row) where it starts.
     """
-    titles = summary.titles(runs)
+    titles = summary_tables.titles(runs)
     datasets = [_dataset(runs, name, titles) for name in runs.good]
     colours = {"light": _colours(theme.STYLE), "dark": _colours(theme.DARK)}
     return {"datasets": datasets, "titles": titles, "colours": colours, "start": _start(runs, datasets)}
@@ -41,11 +41,11 @@ def _start(runs, datasets) -> dict:
     """Where a student gains most over the baseline."""
     if not datasets:
         return {}
-    gains = pd.concat(summary.comparisons(runs))["difference"]
-    students = dataset_findings.in_summary(summary.methods(runs), "student")
+    gains = pd.concat(summary_tables.comparisons(runs))["difference"]
+    students = dataset_findings.in_summary(summary_tables.methods(runs), "student")
     gains = gains[gains.index.get_level_values(1).isin(list(students))]
     gains = gains[gains.index.get_level_values(0).isin([scene["name"] for scene in datasets])]
-    baseline = dataset_findings.baseline(summary.methods(runs))
+    baseline = dataset_findings.baseline(summary_tables.methods(runs))
     name, best = gains.idxmax() if len(gains) else (datasets[0]["name"], baseline)
     return {"dataset": name, "left": baseline, "right": best}
 

@@ -11,7 +11,7 @@ from kdlib.evaluation.comparison import BETTER
 from kdlib.evaluation.formatting import NO_BREAK, counted, decimal, difference, percent, points, signed, value_range
 from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
-from kdlib.findings import summary
+from kdlib.findings import summary_tables
 
 STUDIES = {
     "factorial": ("factorial.csv", "Every combination of the original's deviations; its unknown settings"),
@@ -170,11 +170,11 @@ def sequential_table(runs: Reports) -> pd.DataFrame:
         return pd.DataFrame()
     from kdlib.studies import sequential_domains
 
-    rows, mixed = {}, f"All domains mixed ({summary.baseline(runs)})"
+    rows, mixed = {}, f"All domains mixed ({summary_tables.baseline(runs)})"
     for name, frame in tables.items():
         last = frame[(frame.phase == frame.phase.max()) & (frame.domain.astype(str) == "all")]
         means = last.groupby("method")["value"].mean()
-        direct, _ = summary.accuracies(runs)[name][dataset_findings.baseline(runs.methods(name))]
+        direct, _ = summary_tables.accuracies(runs)[name][dataset_findings.baseline(runs.methods(name))]
         titles = sequential_domains.TITLES
         rows[name] = {mixed: direct} | {title: means[method] for method, title in titles.items() if method in means}
     return 100 * pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")

@@ -1,38 +1,20 @@
-"""What the results of all datasets say: the summary's answer, sentences and tables.
+"""What the results of all datasets say: the summary's answer, its sentences, and its advice.
 
 As in `dataset`, which does the same for one dataset, a sentence says what the numbers show, in whichever direction they
-point. Out of scope: figures (`plots`), the explorer, the slow studies (`studies`), what only the original's datasets
-have (`original`), and means over many datasets (`collection`).
+point. Out of scope: tables (`summary_tables`), figures (`plots`), the explorer, the slow studies (`studies`), what only
+the original's datasets have (`original`), and means over many datasets (`collection`).
 """
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from kdlib.evaluation.comparison import BETTER, CONFIDENCE_LEVEL, NEITHER, WORSE, holm
 from kdlib.evaluation.formatting import counted, counted_range, difference, percent, signed, value_range, whole
-from kdlib.evaluation.results import BAYES, MAX_DATASETS, Reports, means, reported
+from kdlib.evaluation.results import Reports
 from kdlib.findings import dataset as dataset_findings
-from kdlib.findings import original
-
-
-def methods(runs: Reports) -> pd.DataFrame:
-    """What is registered of all methods that ran on any dataset."""
-    every = pd.concat([runs.methods(name) for name in runs.good])
-    return every[~every.index.duplicated()]
-
-
-@cache
-def comparisons(runs: Reports) -> dict[str, pd.DataFrame]:
-    """`dataset.comparison` of each dataset whose run is good."""
-    return {name: dataset_findings.comparison(runs.of(name), runs.methods(name)) for name in runs.good}
-
-
-def baseline(runs: Reports) -> str:
-    """The title of what methods are compared with."""
-    registered = methods(runs)
-    return registered.loc[dataset_findings.baseline(registered), "title"]
+from kdlib.findings.summary_tables import baseline, comparisons, exceeds_panel_limit, judged, methods, titles
 
 
 def answer(runs: Reports) -> str:
@@ -56,37 +38,6 @@ def overview(runs: Reports) -> str:
     for name in best_first:
         lines.append(f"- **{students[name]}**: {_over_datasets(rows[name])}.")
     return "\n".join(lines)
-
-
-def key_frame(runs: Reports) -> pd.DataFrame:
-    """Differences from the baseline of students and their ceiling: dataset, label, mean, low, high, verdict."""
-    registered = methods(runs)
-    shown = dataset_findings.in_summary(registered, "student")
-    shown |= registered.loc[registered["role"] == "bound", "title"].drop(BAYES, errors="ignore").to_dict()
-    frames = []
-    for name, table in comparisons(runs).items():
-        rows = table.loc[table.index.intersection(list(shown), sort=False)].rename(columns={"difference": "mean"})
-        frames.append(rows.assign(dataset=name, label=rows.index.map(shown)))
-    return pd.concat(frames)[["dataset", "label", "mean", "low", "high", "verdict"]]
-
-
-def room(runs: Reports) -> dict[str, float]:
-    """How far the baseline is from the highest accuracy possible, of each dataset where that is known."""
-    direct = dataset_findings.baseline(methods(runs))
-    means = accuracies(runs)
-    return {name: top - means[name][direct][0] for name, top in ceilings(runs).items()}
-
-
-def definitions(runs: Reports) -> pd.DataFrame:
-    """What each of the summary's methods is and learns from, by title; numbers are those of the first dataset."""
-    registered = methods(runs)
-    table = registered.loc[list(titles(runs)), ["title", "description", "learns_from"]]
-    return table.set_axis(["method", "what it is", "learns from"], axis=1).set_index("method")
-
-
-def digits(runs: Reports) -> int:
-    """Decimals that percentages of all datasets deserve."""
-    return min(dataset_findings.digits(runs.of(name)) for name in runs.good)
 
 
 def headline(gains: pd.DataFrame) -> str:
@@ -176,7 +127,7 @@ def advised(best: str, accuracy: pd.DataFrame, nll: pd.DataFrame, title: pd.Seri
     """A row of `advice`; accuracy, nll: of all methods but the baseline, difference from it, interval and verdict."""
     row = {"use": title[best], "accuracy, points": "–", "cross-entropy": "–"}
     if best in accuracy.index:
-        row["accuracy, points"] = _judged(accuracy.loc[best])
+        row["accuracy, points"] = judged(accuracy.loc[best])
         loss = nll.loc[best]
         row["cross-entropy"] = f"{difference(*loss[['difference', 'low', 'high']])} {loss['verdict']}"
     return row
@@ -205,11 +156,6 @@ def _range_of_points(rows) -> str:
     return f"{value_range([100 * row['difference'] for row in rows], partial(signed, digits=2))} points"
 
 
-def exceeds_panel_limit(runs: Reports) -> bool:
-    """Whether there are more datasets than can be shown one by one."""
-    return len(runs.good) > MAX_DATASETS
-
-
 def left_out(runs: Reports) -> str:
     """Which datasets the figures with a panel for each do not show."""
     if not exceeds_panel_limit(runs):
@@ -221,88 +167,3 @@ def left_out(runs: Reports) -> str:
         f"Figures with a panel per dataset show {which}{cut}; sentences and tables cover all. The other panels are on "
         "the datasets' own pages."
     )
-
-
-def results_table(runs: Reports) -> pd.DataFrame:
-    """A row per dataset: mean accuracy of each method by title, the original's and ours, and why a run failed."""
-    failed = {
-        name: f"{manifest['status']}: {manifest['reason']}"
-        for name, manifest in runs.manifests.items()
-        if name not in runs.good
-    }
-    table = pd.DataFrame(index=pd.Index(list(runs.manifests), name="dataset"))
-    if runs.good:
-        means = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
-        table = table.join([pd.DataFrame(means).rename(index=runs.titles).T, original.reproduction(runs)])
-    return table.assign(run=pd.Series(failed)) if failed else table
-
-
-def accuracy_table(runs: Reports) -> pd.DataFrame:
-    """Mean accuracy in percent of every method (rows) on each dataset's reported split (columns).
-
-    Of many datasets, datasets are rows, means over their cuts, and columns are the summary's methods and Bayes.
-    """
-    columns = {name: {m: mean for m, (mean, _) in scores.items()} for name, scores in accuracies(runs).items()}
-    table = 100 * pd.DataFrame(columns)
-    if exceeds_panel_limit(runs):
-        shown = [name for name in (*titles(runs), BAYES) if name in table.index]
-        of_cuts = {name: table.loc[shown, cuts].mean(axis=1) for name, cuts in runs.cuts.items()}
-        return pd.DataFrame(of_cuts).rename(index=runs.titles).T.rename_axis("dataset")
-    table = table.loc[methods(runs).index.intersection(table.index, sort=False)]
-    return table.rename(index=runs.titles).rename_axis("method")
-
-
-def best_students(runs: Reports, table: pd.DataFrame) -> pd.DataFrame:
-    """The best cell of `accuracy_table` for each dataset, of methods that neither use the domain nor are bounds.
-
-    Where several are equal, none is.
-    """
-    registered = methods(runs)
-    apart = registered.loc[registered["uses_domain"] | (registered["role"] == "bound"), "title"]
-    by_method = table.T if exceeds_panel_limit(runs) else table
-    compared = ~by_method.index.isin(apart)
-    best = by_method.apply(lambda column: (column == column[compared].max()) & compared)
-    best &= best.sum() == 1
-    return best.T if exceeds_panel_limit(runs) else best
-
-
-def titles(runs: Reports) -> dict[str, str]:
-    """Titles by name of the summary's methods."""
-    return dataset_findings.in_summary(methods(runs)) if runs.good else {}
-
-
-def shown_on_maps(runs: Reports) -> dict[str, str]:
-    """Titles by name of the baseline, the least accurate of the summary's students and the two most accurate.
-
-    Accuracy is the mean difference from the baseline over datasets.
-    """
-    registered, tables = methods(runs), pd.concat(comparisons(runs), names=["dataset", "method"])
-    mean = tables["difference"].groupby(level="method").mean()
-    students = [name for name in dataset_findings.in_summary(registered, "student") if name in mean]
-    ranked = sorted(students, key=mean.get)
-    chosen = {dataset_findings.baseline(registered), *ranked[:1], *ranked[-2:]}
-    return {name: title for name, title in registered["title"].items() if name in chosen}
-
-
-def verdicts(runs: Reports) -> pd.DataFrame:
-    """Difference from the baseline in points, interval, and verdict if any, of every method (rows) on each dataset."""
-    columns = {name: table.apply(_judged, axis=1) for name, table in comparisons(runs).items()}
-    table = pd.DataFrame(columns)
-    order = methods(runs).index.intersection(table.index, sort=False)
-    return table.loc[order].rename(index=runs.titles).rename_axis("method").fillna("–")
-
-
-def ceilings(runs: Reports) -> dict[str, float]:
-    """The accuracy that no method can exceed, of each dataset where it is known."""
-    return {name: scores[BAYES][0] for name, scores in accuracies(runs).items() if BAYES in scores}
-
-
-def accuracies(runs: Reports) -> dict[str, dict[str, tuple[float, float]]]:
-    """Mean and sd of each method's accuracy on each dataset's reported split."""
-    return {name: means(runs.of(name), split=reported(runs.of(name))) for name in runs.good}
-
-
-def _judged(row) -> str:
-    """A row of a `comparison`: its difference and interval in percentage points, and its verdict if there is one."""
-    text = difference(*(100 * row[dataset_findings.IN_POINTS]), digits=2)
-    return text if row["verdict"] == NEITHER else f"{text} {row['verdict']}"

@@ -1,7 +1,8 @@
 """All methods on one dataset: what the template notebook calls, cell by cell.
 
 An `Experiment` runs registered methods, scores each on every split, records its predictions on a grid for the decision
-boundaries, and writes it all down. Out of scope: figures (`plots`) and what the numbers mean (`findings`).
+boundaries, and writes it all down. Out of scope: tables (`experiment_tables`), figures (`plots`) and what the numbers
+mean (`findings`).
 """
 
 import json
@@ -15,10 +16,9 @@ from kdlib.data import Dataset
 from kdlib.data.published import published
 from kdlib.evaluation import metrics, results
 from kdlib.evaluation.formatting import whole
-from kdlib.methods import METHODS, Method, Problem, Role, Trained, external_teachers, original
+from kdlib.methods import METHODS, Method, Problem, Trained, external_teachers, original
 from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
-from kdlib.methods.students import NOISE
 from kdlib.models import keras_file
 from kdlib.models.networks import Networks
 from kdlib.plots.plane import Plane
@@ -40,7 +40,7 @@ def data_path(dataset: str) -> Path:
 
 
 class Experiment:
-    """Methods on one dataset. `run` some, or a whole section of them; then `results`, `table()`, `maps` and `write`."""
+    """Methods on one dataset. `run` some, or a whole section of them; then `results`, `maps` and `write`."""
 
     def __init__(self, dataset: Dataset, settings: Settings, progress=None, fraction: float = 1.0):
         self.dataset, self.settings = dataset, settings
@@ -51,7 +51,7 @@ class Experiment:
         self.ablation: pd.DataFrame | None = None
         self.candidates: pd.DataFrame | None = None
         self.networks: Networks | None = None
-        self._bins: dict[str, tuple[np.ndarray, ...]] = {}
+        self.bins: dict[str, tuple[np.ndarray, ...]] = {}  #: (seed, bin): `metrics`' reliability of each method
         self._scores: list[pd.DataFrame] = []
         self.maps = {
             "axis0": self.plane.axis0, "axis1": self.plane.axis1,
@@ -79,7 +79,7 @@ class Experiment:
             scores, reliability = self._score(method, trained, split_name)
             self._scores.append(results.frame(self.dataset.name, name, split_name, scores))
             if split_name == self.problem.reported:
-                self._bins[name] = reliability
+                self.bins[name] = reliability
         if not method.uses_domain:
             self._map(name, trained.log_probabilities(self.plane.grid, None))
             if method.in_summary and trained.weights:
@@ -211,64 +211,10 @@ class Experiment:
         trained = {name: next(iter(self.trained[name].fits.values()), None) for name in self.ran(in_summary=True)}
         return {name: fit for name, fit in trained.items() if fit is not None}
 
-    def reasons(self) -> pd.DataFrame:
-        """Methods that were left out, or not scored on a split, and why."""
-        rows = {METHODS[name].title: reason for name, reason in self.left_out.items()}
-        return pd.DataFrame({"reason": pd.Series(rows, dtype=str)}).rename_axis("method")
-
     def describe(self, split: str) -> str:
         """A split in words: `the 300 test points`."""
         points = whole(len(self.problem.splits[split]))
         return f"{points} fresh points" if split == "fresh" else f"the {points} {split} points"
-
-    def reliability(self) -> pd.DataFrame:
-        """Confidence, accuracy and share (`count`) of each bin on the reported split, of all seeds' answers together.
-
-        Of the baseline and the students in the summary.
-        """
-        frames = []
-        for name in self.ran(Role.BASELINE, Role.STUDENT, in_summary=True):
-            if name in self._bins:
-                confidence, accuracy, share = self._bins[name]  # (seed, bin)
-                every = share.sum(axis=0)
-                weight = share / np.where(every > 0, every, 1)  # of a seed in a bin; it may have no answer there
-                means = [(weight * values).sum(axis=0) for values in (confidence, accuracy)]
-                columns = zip(("confidence", "accuracy", "count"), (*means, share.mean(axis=0)), strict=True)
-                frames.append(pd.DataFrame(dict(columns)).assign(method=name))
-        return pd.concat(frames, ignore_index=True)
-
-    def calibration(self) -> pd.DataFrame:
-        """Means over seeds of all metrics but accuracy, on the reported split, a row per method."""
-        rows = self.results[(self.results.split == self.problem.reported) & (self.results.domain == "all")]
-        table = rows.groupby(["method", "metric"], sort=False)["value"].mean().unstack("metric")
-        wanted = [metric for metric in dict.fromkeys(rows.metric) if metric != "accuracy"]
-        named = table[wanted].rename(index=self.titles, columns={"agreement": "agreement with teacher"})
-        return named.rename_axis(columns=None)
-
-    def samples(self) -> pd.DataFrame:
-        """Samples of each split, and what it is for."""
-        problem = self.problem
-        purpose, few = "trains networks and teachers", len(problem.once(Problem.bounded).train)
-        if few < len(problem.train):
-            purpose = f"trains networks; {whole(few)} of them train the kernel machines and the portfolio"
-        rows = {"train": (len(problem.train), purpose)}
-        selects = "part of train" if self.dataset.test is None else "valid"
-        rows[selects] = (len(problem.select), "is watched during training; selects")
-        rows[self.dataset.reported] = (len(problem.report), "is reported")
-        if "fresh" in problem.splits:
-            rows["fresh"] = (len(problem.splits["fresh"]), "new draws of the same distribution; is reported")
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["samples", "purpose"]).rename_axis("split")
-
-    def table(self, split: str | None = None) -> pd.DataFrame:
-        """Mean and sd of the accuracy on a split in percent, overall and per domain; default: the reported split."""
-        split = split or self.problem.reported
-        accuracy = self.results[(self.results.metric == "accuracy") & (self.results.split == split)]
-        groups = accuracy.groupby(["method", "domain"], sort=False)["value"]
-        table = groups.agg(mean="mean", sd="std").unstack("domain")
-        domains = sorted((name for name in table.columns.levels[1] if name != "all"), key=int)
-        named = {("mean", "all"): "mean", ("sd", "all"): "sd"} | {("mean", k): f"domain {k}" for k in domains}
-        table = table[list(named)].set_axis(list(named.values()), axis=1)
-        return 100 * table.rename(index=lambda name: METHODS[name].title).rename_axis(index="method")
 
     def digits(self, split: str | None = None) -> int:
         """Decimals that percentages of a split deserve; default: the reported split."""
@@ -283,18 +229,6 @@ class Experiment:
             for name, method in self.ran().items()
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=[*REGISTERED, *OUTCOMES]).rename_axis("method")
-
-    def definitions(self) -> pd.DataFrame:
-        """What each method learns from and what was chosen, and its updates, by title."""
-        table = self.methods.set_index("title").rename_axis("method").drop(results.BAYES.capitalize(), errors="ignore")
-        named = table[["learns_from", "choice", "updates", "teacher_updates"]]
-        named.columns = ["learns from", "chosen", "updates", "updates of teachers or search"]
-        return named if named["chosen"].any() else named.drop(columns="chosen")
-
-    @property
-    def noise(self) -> str:
-        """How queries are made, in a sentence."""
-        return f"Queries copy training points with Gaussian noise of {NOISE:g} standard deviations within the domain."
 
     def write(self, output, card: str = "", **tables: pd.DataFrame) -> str:
         """Writes results, methods, facts and maps into a folder, and their checksums; returns a line that says so.

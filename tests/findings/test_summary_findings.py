@@ -12,7 +12,7 @@ from small_datasets import small_dataset
 from kdlib.data.published import PUBLISHED
 from kdlib.evaluation import results
 from kdlib.evaluation.results import Reports
-from kdlib.findings import explorer, summary
+from kdlib.findings import explorer, summary, summary_tables
 from kdlib.findings import original as original_findings
 
 TITLES = methods()["title"].to_dict()
@@ -56,26 +56,26 @@ def test_where_no_student_is_better_the_answer_says_so(tmp_path):
     assert text.startswith("**No student is shown to beat direct training**: of 2 comparisons of a student with ")
     assert "the student is better in none and worse in 1, corrected" in text
     assert "**KD, as in the original**: worse (−14.00 points)." in summary.overview(runs)
-    assert summary.room(runs) == {}
+    assert summary_tables.room(runs) == {}
 
 
 def test_the_key_figure_shows_students_and_their_ceiling(tmp_path):
     runs = reports(tmp_path, a=tidy(accuracies()), b=tidy(REVERSED))
-    frame = summary.key_frame(runs)
+    frame = summary_tables.key_frame(runs)
     assert list(frame.dataset.unique()) == ["a", "b"]
     assert set(frame.label) == {"KD, as in the original", "KD, routed", "KD, kernel teachers"}
-    assert summary.room(runs) == pytest.approx({"a": 0.02, "b": 0.02}, abs=1e-3)
-    assert summary.definitions(runs).loc["KD, routed"].tolist() == ["KD, routed, described.", "labels"]
+    assert summary_tables.room(runs) == pytest.approx({"a": 0.02, "b": 0.02}, abs=1e-3)
+    assert summary_tables.definitions(runs).loc["KD, routed"].tolist() == ["KD, routed, described.", "labels"]
 
 
 def test_of_many_datasets_there_are_counts_and_the_first_have_panels(tmp_path):
     def table(runs):
-        shown = summary.accuracy_table(runs)
-        return shown, summary.best_students(runs, shown)
+        shown = summary_tables.accuracy_table(runs)
+        return shown, summary_tables.best_students(runs, shown)
 
     names = [f"set{i}" for i in range(results.MAX_DATASETS)]
     few = reports(tmp_path, **{name: tidy(accuracies(), name) for name in names})
-    assert few.first().good == names and not summary.exceeds_panel_limit(few) and summary.left_out(few) == ""
+    assert few.first().good == names and not summary_tables.exceeds_panel_limit(few) and summary.left_out(few) == ""
     runs = reports(tmp_path, zz=tidy(REVERSED, "zz"))
     assert runs.first().good == names and runs.first().titles == runs.titles and len(runs.good) == len(names) + 1
     assert f"show the first {len(names)} of {len(names) + 1} datasets, by name" in summary.left_out(runs)
@@ -93,7 +93,7 @@ def test_of_many_datasets_with_cuts_the_first_cut_of_each_has_a_panel_and_a_row_
     runs = reports(tmp_path, **frames)
     assert runs.first().good == ["crabs-cut1", "moons0", "moons1", "moons2", "moons3"]
     assert "show 5 datasets, of each its first cut; sentences" in summary.left_out(runs)
-    assert summary.accuracy_table(runs).loc["crabs", "FFNN"] == pytest.approx(93, abs=1e-7)
+    assert summary_tables.accuracy_table(runs).loc["crabs", "FFNN"] == pytest.approx(93, abs=1e-7)
 
 
 def test_a_planted_effect_on_one_of_four_datasets_is_found(tmp_path):
@@ -175,9 +175,9 @@ def test_without_a_good_run_the_summary_says_so(tmp_path):
     publish(tmp_path, "c", status="died", reason="the kernel died")
     runs = Reports(tmp_path)
     assert "No run has succeeded" in summary.answer(runs) and summary.overview(runs) == ""
-    assert summary.results_table(runs).loc["c", "run"] == "died: the kernel died"
+    assert summary_tables.results_table(runs).loc["c", "run"] == "died: the kernel died"
     assert runs.results.empty
-    assert summary.ceilings(runs) == summary.titles(runs) == {}
+    assert summary_tables.ceilings(runs) == summary_tables.titles(runs) == {}
     assert explorer.scenes(runs)["datasets"] == []
 
 
@@ -186,7 +186,7 @@ def test_published_accuracies_stand_beside_ours_only_where_the_data_are_the_orig
     publish(tmp_path, "data_d1.0", frame, published=PUBLISHED[1.0])
     publish(tmp_path, "other", frame)
     runs = Reports(tmp_path)
-    table = summary.results_table(runs)
+    table = summary_tables.results_table(runs)
     assert table.loc["data_d1.0", "FFNN, original"] == "98.3 ± 0.5"
     assert table.loc["data_d1.0", "KD, original"] == "83.7 ± 0.7"
     ours = frame.query("method == 'kd_original' and split == 'valid'")["value"].mean()
@@ -207,11 +207,11 @@ def test_failures_have_a_column_only_where_there_is_one(tmp_path):
 
 
 def test_verdicts_are_in_percentage_points(tmp_path):
-    cell = summary.verdicts(reports(tmp_path, a=tidy(accuracies()))).loc["KD, routed", "a"]
+    cell = summary_tables.verdicts(reports(tmp_path, a=tidy(accuracies()))).loc["KD, routed", "a"]
     assert cell.startswith("+0.00 [") and cell.endswith("]")
     some = accuracies()
     del some["kd_original"]
-    table = summary.verdicts(reports(tmp_path, b=tidy(some)))
+    table = summary_tables.verdicts(reports(tmp_path, b=tidy(some)))
     assert list(table.index) == ["KD, as in the original", "KD, routed", "KD, kernel teachers"]  # as registered
     assert table.loc["KD, as in the original", "b"] == "–"
 
@@ -227,17 +227,17 @@ def test_what_a_control_isolates_is_supported_on_so_many_datasets(tmp_path):
 
 def test_the_best_of_those_that_see_only_the_point_is_marked(tmp_path):
     runs = reports(tmp_path, a=tidy(accuracies(teachers=0.995)))
-    best = summary.best_students(runs, summary.accuracy_table(runs))
+    best = summary_tables.best_students(runs, summary_tables.accuracy_table(runs))
     assert best["a"].sum() == 1
-    ties = summary.best_students(runs, summary.accuracy_table(runs) * 0)
+    ties = summary_tables.best_students(runs, summary_tables.accuracy_table(runs) * 0)
     assert not ties.any(axis=None)
     assert best.loc["KD, kernel teachers", "a"]
-    assert summary.ceilings(runs) == {"a": 1.0}
+    assert summary_tables.ceilings(runs) == {"a": 1.0}
 
 
 def test_maps_show_the_baseline_the_least_accurate_student_and_the_two_most_accurate(tmp_path):
     frame = tidy(accuracies(kd_routed=0.95, kd_gated=0.97))
-    shown = summary.shown_on_maps(reports(tmp_path, a=frame))
+    shown = summary_tables.shown_on_maps(reports(tmp_path, a=frame))
     assert list(shown) == ["ffnn", "kd_original", "kd_kernel_teachers", "kd_gated"]
 
 
@@ -255,7 +255,7 @@ def test_a_method_with_another_number_of_updates_is_named(tmp_path):
 
 def test_one_seed_has_no_interval_and_no_deviation(tmp_path):
     runs = reports(tmp_path, a=tidy(accuracies(kd_gated=0.985)).query("seed == 0"))
-    tables = [table(runs).to_string() for table in (summary.verdicts, original_findings.reproduction)]
+    tables = [table(runs).to_string() for table in (summary_tables.verdicts, original_findings.reproduction)]
     text = "".join([summary.overview(runs), summary.controls(runs), *tables])
     assert "nan" not in text and "±" not in text
 
@@ -289,11 +289,13 @@ def test_a_registered_method_is_in_every_sentence_and_table(tmp_path, monkeypatc
 
     runs = Reports(tmp_path)
     assert "- **A new student**: " in summary.overview(runs)
-    assert summary.definitions(runs).loc["A new student"].tolist() == ["Trained on smoothed labels.", "labels"]
+    assert summary_tables.definitions(runs).loc["A new student"].tolist() == ["Trained on smoothed labels.", "labels"]
     assert "supported**: smoothing matters. *A new student* minus *A new control*: " in summary.controls(runs)
-    for table in (summary.accuracy_table(runs), summary.verdicts(runs)):
+    for table in (summary_tables.accuracy_table(runs), summary_tables.verdicts(runs)):
         assert {"A new student", "A new control"} <= set(table.index)
-    assert "A new student" in set(summary.key_frame(runs).label) and "smoothed" in summary.shown_on_maps(runs)
+    assert "A new student" in set(summary_tables.key_frame(runs).label) and "smoothed" in summary_tables.shown_on_maps(
+        runs
+    )
     scenes = explorer.scenes(runs)
     assert scenes["titles"] == {"ffnn": "FFNN", "smoothed": "A new student"}
     assert list(scenes["datasets"][0]["methods"]) == ["ffnn", "smoothed"]

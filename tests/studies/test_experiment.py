@@ -12,6 +12,7 @@ from kdlib.data.contract import REQUIRED
 from kdlib.evaluation import results
 from kdlib.methods import METHODS, problem
 from kdlib.settings import Settings, SettingsError
+from kdlib.studies import experiment_tables as tables
 from kdlib.studies.experiment import Experiment, data_path
 from kdlib.training.networks import predict
 
@@ -100,25 +101,25 @@ def test_each_teacher_has_a_map_of_its_own(experiment):
 def test_tables_are_of_the_methods_that_ran(experiment):
     names = ["bayes", *NAMES]
     titles = [METHODS[name].title for name in names]
-    assert experiment.table().index.tolist() == titles
-    assert list(experiment.table().columns) == ["mean", "sd", "domain 0", "domain 1", "domain 2"]
+    assert tables.accuracies(experiment).index.tolist() == titles
+    assert list(tables.accuracies(experiment).columns) == ["mean", "sd", "domain 0", "domain 1", "domain 2"]
     assert list(experiment.methods.index) == names
     assert experiment.methods.title.tolist() == titles
     assert experiment.methods.updates["ffnn"] == SETTINGS.epochs * 75
-    assert "Bayes" not in experiment.definitions().index, "it is not trained"
-    assert experiment.definitions()["learns from"]["KD, routed"].startswith("labels and teachers, α = 0.5, T = 4")
+    assert "Bayes" not in tables.definitions(experiment).index, "it is not trained"
+    assert tables.definitions(experiment)["learns from"]["KD, routed"].startswith("labels and teachers, α = 0.5, T = 4")
     assert list(experiment.curves()) == ["ffnn", "kd_original", "kd_routed"]
-    calibration = experiment.calibration()
+    calibration = tables.calibration(experiment)
     assert list(calibration.columns)[:2] == ["nll", "ece"] and len(calibration) == len(names)
-    assert set(experiment.reliability().method) == {"ffnn", "kd_original", "kd_routed"}
-    assert experiment.samples()["samples"].tolist() == [2400, 300, 300, 3000]
+    assert set(tables.reliability(experiment).method) == {"ffnn", "kd_original", "kd_routed"}
+    assert tables.samples(experiment)["samples"].tolist() == [2400, 300, 300, 3000]
     assert experiment.describe("test") == "the 300 test points"
     assert experiment.describe("fresh") == "3000 fresh points"
 
 
 @pytest.mark.slow
 def test_reliability_is_of_all_seeds_answers_together(experiment):
-    table = experiment.reliability().query("method == 'ffnn'")
+    table = tables.reliability(experiment).query("method == 'ffnn'")
     scores = experiment.results.query("method == 'ffnn' and split == 'fresh' and domain == 'all'")
     mean = scores.groupby("metric")["value"].mean()
     assert (table["count"] * table["accuracy"]).sum() == pytest.approx(mean["accuracy"])
@@ -167,9 +168,9 @@ def test_data_of_an_unknown_distribution_have_no_ceiling_and_no_fresh_points(tmp
     assert "kd_original" not in {*experiment.trained, *experiment.left_out}, "of other data there is nothing to say"
     assert experiment.maps["plane"] == 1
     titles = [METHODS[name].title for name in ("ffnn", "ffnn_two_heads", "kd_routed")]
-    assert experiment.table().index.tolist() == titles
-    assert list(experiment.table().columns) == ["mean", "sd"]
-    assert experiment.samples().index.tolist() == ["train", "part of train", "valid"]
+    assert tables.accuracies(experiment).index.tolist() == titles
+    assert list(tables.accuracies(experiment).columns) == ["mean", "sd"]
+    assert tables.samples(experiment).index.tolist() == ["train", "part of train", "valid"]
     experiment.write(tmp_path)
     assert json.loads((tmp_path / "facts.json").read_text()) == {"distribution": None, "published": None}
 
@@ -188,7 +189,7 @@ def test_of_one_domain_what_makes_no_sense_is_left_out_with_a_reason():
     assert set(experiment.trained) == set(experiment.results.method) == {"ffnn", "kd_routed"}
     assert list(experiment.curves()) == ["ffnn", "kd_routed"]
     assert table.loc["KD, gated"].description == "there is one domain" and np.isnan(table.accuracy["KD, gated"])
-    reasons = experiment.reasons()["reason"]
+    reasons = tables.reasons(experiment)["reason"]
     assert reasons["KD, gated"] == reasons["FFNN, two heads"] == "there is one domain"
 
 
@@ -226,7 +227,7 @@ def test_a_score_is_computed_once(tmp_path, monkeypatch):
     def run(settings=SETTINGS):
         experiment = Experiment(data, settings)
         experiment.run_all("ffnn", "kd_routed")
-        return experiment.results.to_csv(), experiment.reliability().to_csv()
+        return experiment.results.to_csv(), tables.reliability(experiment).to_csv()
 
     first = run()
     with monkeypatch.context() as patch:
