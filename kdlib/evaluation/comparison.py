@@ -18,24 +18,31 @@ BETTER, WORSE, NEITHER = "better", "worse", "no significant difference"
 
 
 def interval(values, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
-    """Interval of Student's t for the mean of some values; the mean twice where they are equal, NaN for a lone one."""
+    """Interval of Student's t for the mean of some values; NaN for a lone one.
+
+    Equal values, as accuracies on a few points may be, show no variance to estimate: the interval is their mean, twice,
+    or NaN where they are not zero and too few for the sign test (see `p_value`) at this level.
+    """
     values = np.asarray(values, float)
     if len(values) < 2:
         return np.nan, np.nan
     if np.ptp(values) < TOLERANCE:
         mean = 0.0 if abs(values[0]) < TOLERANCE else float(values.mean())
-        return mean, mean
+        return (np.nan, np.nan) if mean and p_value(values) > 1 - level else (mean, mean)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
     return float(low), float(high)
 
 
 def p_value(differences) -> float:
-    """Two-sided p of the paired t-test that differences have mean zero; 1 where there is nothing to test."""
+    """Two-sided p of the paired t-test that differences have mean zero; 1 where there is nothing to test.
+
+    Of differences that are all equal, p of the exact sign test, as that of the t-test would be zero for any two.
+    """
     differences = np.asarray(differences, float)
     if len(differences) < 2:
         return 1.0
     if np.ptp(differences) < TOLERANCE:
-        return 1.0 if abs(differences[0]) < TOLERANCE else 0.0
+        return 1.0 if abs(differences[0]) < TOLERANCE else 0.5 ** (len(differences) - 1)
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 

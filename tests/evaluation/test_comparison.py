@@ -39,9 +39,19 @@ def test_the_interval_is_students():
     values = [0.1, 0.3, 0.2, 0.6]
     half = 3.182446 * np.std(values, ddof=1) / 2
     assert comparison.interval(values) == pytest.approx((0.3 - half, 0.3 + half))
-    assert comparison.interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
     assert comparison.interval([1e-17, 1e-17]) == (0, 0)  # rounding is no effect
     assert np.isnan(comparison.interval([0.5])).all()
+
+
+@pytest.mark.parametrize("seeds", range(2, 9))
+def test_equal_differences_on_few_points_are_judged_by_the_sign_test(seeds):
+    base = np.full(seeds, 20 / 38)
+    table = comparison.compare(pd.DataFrame({"base": base, "other": base + 1 / 38}), "base")
+    expected = stats.binomtest(seeds, seeds).pvalue
+    assert table.loc["other", "p"] == pytest.approx(expected)
+    assert table.loc["other", "verdict"] == (comparison.BETTER if expected < 0.05 else comparison.NEITHER)
+    shown = [1 / 38, 1 / 38] if expected < 0.05 else [np.nan, np.nan]
+    assert table.loc["other", ["low", "high"]].tolist() == pytest.approx(shown, nan_ok=True)
 
 
 @given(st.lists(st.floats(-0.02, 0.02), min_size=1, max_size=8), st.integers(0, 2**32 - 1))

@@ -176,9 +176,9 @@ def test_data_of_an_unknown_distribution_have_no_ceiling_and_no_fresh_points(tmp
 
 
 def test_the_samples_say_that_only_a_part_trains_some_teachers(monkeypatch):
-    assert Experiment(small_dataset(), SETTINGS).samples().purpose["train"] == "trains networks and teachers"
+    assert tables.samples(Experiment(small_dataset(), SETTINGS)).purpose["train"] == "trains networks and teachers"
     monkeypatch.setattr(problem, "MAX_FEATURES", 2 * 100)
-    purpose = Experiment(small_dataset(), SETTINGS).samples().purpose["train"]
+    purpose = tables.samples(Experiment(small_dataset(), SETTINGS)).purpose["train"]
     assert purpose == "trains networks; 100 of them train the kernel machines and the portfolio"
 
 
