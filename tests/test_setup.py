@@ -379,7 +379,8 @@ def test_verify_makes_the_report_anew_and_compares_it(checkout):
 
 
 def test_fast_tests_are_those_that_are_not_slow(checkout):
-    script = ["-I", "-S", "tools/environment.py", "--test", "-m", "pytest", "--numprocesses=2", "--dist=loadfile"]
+    options = "--numprocesses=2 --dist=loadgroup --no-loadscope-reorder"
+    script = f"-I -S tools/environment.py --test -m pytest {options}".split()
     assert make(checkout, "test").stdout.splitlines() == script
     assert make(checkout, "test", "FAST=1").stdout.splitlines() == [*script, "-m", "not slow"]
     one_line(make(checkout, "test", "FAST=yes"), "FAST: expected 1 or nothing, got yes")
