@@ -164,7 +164,8 @@ def _panels_of_rows(frame, row, columns=1, share_scale=False):
     fig, axes = theme.make_panels(len(groups), columns, row * rows + 0.55, width=theme.page_width(), **share)
     for ax, (name, group) in zip(axes, groups, strict=True):
         label_rows(ax, [theme.wrapped(label, label_width()) for label in group.label])
-        ax.xaxis.set_major_locator(MaxNLocator(3 if theme.is_narrow() else 5 if columns == 1 else 12 // columns))
+        count = 3 if theme.is_narrow() else 5 if columns == 1 else 12 // columns
+        ax.xaxis.set_major_locator(MaxNLocator(count, steps=(1, 2, 5, 10)))  # round numbers, which are short
         theme.set_title(ax, theme.wrapped(name, 5 / columns))
     return fig, axes, groups
 

@@ -4,7 +4,7 @@ A row far below the others would squeeze these together: it is drawn as an arrow
 """
 
 from matplotlib import rcParams
-from matplotlib.markers import CARETLEFTBASE
+from matplotlib.markers import CARETLEFT
 
 from kdlib.plots.theme import page_width, role_colour
 
@@ -54,6 +54,6 @@ def clip_limit(means, lows, top, least: float) -> float | None:
 
 
 def mark_clipped(ax, row) -> None:
-    """An arrow at the left edge, for a row below the scale."""
-    style = {"marker": CARETLEFTBASE, "color": role_colour("ink"), "markersize": 6}
-    ax.plot(0.03, row, **style, transform=ax.get_yaxis_transform(), clip_on=False)
+    """An arrow whose tip is at the left edge, for a row below the scale."""
+    style = {"marker": CARETLEFT, "color": role_colour("ink"), "markersize": 6}
+    ax.plot(0, row, **style, transform=ax.get_yaxis_transform(), clip_on=False)

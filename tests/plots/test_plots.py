@@ -3,7 +3,7 @@
 import io
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from types import SimpleNamespace
 
 import matplotlib
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.markers import CARETLEFTBASE
+from matplotlib.markers import CARETLEFT
 
 from kdlib import display, plots
 from kdlib.data import from_arrays
@@ -401,9 +401,25 @@ def test_a_clipped_forest_tells_the_near_ones_apart(clip, lowest):
     plot = plots.forest(pd.concat([DIFFERENCES, far], ignore_index=True), clip=clip)
     left, _ = plot.figure.axes[0].get_xlim()
     assert lowest - 3 < left < lowest and ("arrow" in plot.caption) == clip
-    arrows = [line for line in plot.figure.axes[0].lines if line.get_marker() == CARETLEFTBASE]
+    arrows = [line for line in plot.figure.axes[0].lines if line.get_marker() == CARETLEFT]
     assert len(arrows) == clip and "far: −30.00" in plot.alt
     assert "arrow" not in plots.forest(DIFFERENCES, clip=clip).caption
+
+
+@pytest.mark.parametrize("styles", [(), (theme.NARROW,)], ids=["wide", "narrow"])
+def test_numbers_and_arrows_of_small_panels_keep_clear_of_others(styles):
+    far = pd.DataFrame({"label": ["a method of a long name"], "mean": [-0.14], "low": [-0.142], "high": [-0.138]})
+    rows = pd.concat([DIFFERENCES, far], ignore_index=True)
+    every = pd.concat([rows.assign(dataset=name) for name in "abcd"], ignore_index=True)
+    figure = plots.forest(every, clip=True).draw(*styles)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        numbers = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        assert all(one.x1 + 4 < other.x0 for one, other in pairwise(numbers))
+        (arrow,) = [line for line in ax.lines if line.get_marker() == CARETLEFT]
+        extent = arrow.get_window_extent()
+        labels = [label.get_window_extent() for label in ax.get_yticklabels() if label.get_visible()]
+        assert not any(label.overlaps(extent) for label in labels)
 
 
 def test_a_spread_counts_verdicts_and_fills_what_is_shown():
