@@ -56,6 +56,7 @@ def test_the_page_is_up_to_date():
     assert text == architecture.page(text), "run python tools/architecture.py"
 
 
+@pytest.mark.slow
 def test_the_page_is_written_between_its_markers():
     text = f"before\n{architecture.BEGIN}\nis replaced\n{architecture.END}\nafter\n"
     written = architecture.page(text)

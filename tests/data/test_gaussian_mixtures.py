@@ -110,6 +110,7 @@ def test_one_domain_of_single_gaussians_is_a_mixture_of_scikit_learn():
     assert (mixture.domain_posterior(x) == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label_noise", [0.0, 0.3])
 def test_points_have_the_labels_and_domains_that_the_posteriors_tell(label_noise):
     mixture = mixtures(classes=3, label_noise=label_noise)

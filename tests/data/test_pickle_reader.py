@@ -197,6 +197,7 @@ def mutated(draw) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(mutated())
 @example(b"(dVx\ncnumpy\nndarray\n(I0\ntRs.")

@@ -59,6 +59,7 @@ def test_folds_share_the_points_of_each_domain_and_class():
     np.testing.assert_array_equal(fold, candidates.folds(problem))
 
 
+@pytest.mark.slow
 def test_answers_for_a_point_come_from_a_fit_without_it(monkeypatch):
     problem = random_labels()
     memory = Candidate("memory", "neighbours", False, candidates.without_each(problem, Memory))

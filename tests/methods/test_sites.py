@@ -55,6 +55,7 @@ def unpooled(data) -> Problem:
     return problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_pooled_is_touched_and_the_results_are_the_same(name):
     data = small_dataset(samples=160, features=3, domains=3)

@@ -220,6 +220,7 @@ def test_an_unknown_setting_is_named():
         Settings.named(temprature=3)
 
 
+@pytest.mark.slow
 def test_a_score_is_computed_once(tmp_path, monkeypatch):
     monkeypatch.setenv("KDLIB_CACHE", str(tmp_path / "cache"))
     data = small_dataset()

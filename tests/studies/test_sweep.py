@@ -25,6 +25,7 @@ def dataset():
     return gaussians.generate(0.5)
 
 
+@pytest.mark.slow
 def test_a_fraction_of_the_training_samples_takes_as_many_updates_and_nests(dataset):
     settings = Settings(seeds=2, epochs=1)
     tenth, half, whole = (Problem(dataset, settings, fraction=fraction) for fraction in (0.1, 0.5, 1.0))

@@ -144,6 +144,7 @@ def test_each_member_may_have_its_own_data_rates_and_decay():
         assert_close(member(together.weights, i), member(alone.weights, 0))
 
 
+@pytest.mark.slow
 def test_weights_do_not_depend_on_how_many_steps_a_call_makes(monkeypatch):
     plan = planned([0, 1])
     whole = run(plan)
