@@ -19,7 +19,16 @@ from kdlib.methods.kernel_teachers import KernelMachine, search
 from kdlib.methods.problem import Problem
 from kdlib.methods.students import noisy_copies
 from kdlib.methods.targets import log_softmax
-from kdlib.methods.teachers import GATE, POOLED, Mixture, SharedTeacher, SklearnTeacher, Teacher, fit_teacher
+from kdlib.methods.teachers import (
+    GATE,
+    POOLED,
+    LazyTeacher,
+    Mixture,
+    SharedTeacher,
+    SklearnTeacher,
+    Teacher,
+    fit_teacher,
+)
 from kdlib.methods.tuning import Choice, direct_plan
 from kdlib.training.batches import Shuffled, Together
 from kdlib.training.networks import Architecture, initial_weights, predict
@@ -110,7 +119,14 @@ def without_each(problem: Problem, make: type[SklearnTeacher], part: int | str =
     train, fold, chosen = problem.train, problem.once(folds), problem.once(fit_teacher, make, part)
     y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
     rows = problem.domain_rows[part] if isinstance(part, int) else problem.rows
-    return [chosen.refit(train.x[kept], y[kept], outputs) for kept in (rows[fold[rows] != f] for f in range(FOLDS))]
+
+    def without(f):
+        kept = rows[fold[rows] != f]
+        # All folds share the points: a copy for each of them would be the largest of all arrays.
+        fit = lambda: chosen.fitted.refit(train.x[kept], y[kept], outputs)  # noqa: E731
+        return LazyTeacher(fit, chosen.content, train.x, y, kept, outputs)
+
+    return [without(f) for f in range(FOLDS)]
 
 
 def gates(problem: Problem) -> list[Teacher]:
@@ -144,17 +160,17 @@ def domain_networks(problem: Problem) -> TrainingPlan:
     points, origin = noisy_copies(train, NETWORK_COPIES)
     points, held_out = problem.scaled(points), problem.once(folds)[origin]
     epochs = min(settings.epochs, -(-UPDATES // problem.steps))
-    x, wanted, batches = [], [], []
+    x, wanted, batches = np.tile(with_domain(points, np.zeros(domains)), (len(WAYS), 1)), [], []
     for first, (told, joint) in zip(count(0, len(origin)), WAYS.values(), strict=False):
-        x.append(with_domain(points, np.eye(domains)[train.d[origin]] if told else np.zeros(domains)))
+        x[first : first + len(origin), -domains:] = told * np.eye(domains)[train.d[origin]]
         wanted.append(train.y[origin] + (train.d[origin] * classes if joint else 0))
         for f, seeds in enumerate(SEEDS):
             rows = first + np.flatnonzero(held_out != f)
             batches.append(Shuffled(rows, settings.batch_size, problem.steps, epochs, seeds))
     outputs = domains * classes
-    architecture = Architecture(x[0].shape[1], settings.hidden, (outputs,))
+    architecture = Architecture(x.shape[1], settings.hidden, (outputs,))
     return problem.plan(
-        "networks of the portfolio", (np.eye(outputs)[np.concatenate(wanted)],), x=np.concatenate(x), watch=None,
+        "networks of the portfolio", (np.eye(outputs)[np.concatenate(wanted)],), x=x, watch=None,
         weights=initial_weights(architecture, sum(SEEDS, ()) * len(WAYS)), batches=Together(tuple(batches)),
         weight_decay=DECAY,
     )  # fmt: skip

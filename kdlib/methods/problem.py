@@ -190,7 +190,7 @@ class Problem:
         if "x" not in planned:
             planned["x"] = self.x
         if "watch" not in planned:
-            planned["watch"] = self.scaled(self.select.x), np.eye(self.classes)[self.select.y]
+            planned["watch"] = self.once(_watched, of_pool=True)
         return TrainingPlan(task, weights, targets=targets, loss=loss, batches=batches, **planned)
 
     def run(self, plan: TrainingPlan) -> loop.Fit:
@@ -217,3 +217,8 @@ class Problem:
         answers = np.concatenate([teacher.log_probabilities(x[rows]) for rows in blocks(x)], axis=1)
         self.cache.put(key, answers)
         return answers
+
+
+def _watched(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """The selection split as networks see it, and its one-hot labels."""
+    return problem.scaled(problem.select.x), np.eye(problem.classes)[problem.select.y]

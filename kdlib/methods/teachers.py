@@ -136,8 +136,9 @@ def fit_teacher(problem: Problem, make: Callable[[], Teacher], part: int | str) 
     Where the problem keeps the choices of another (`machines_from`), the teacher of that one is fitted anew.
     """
     problem = problem.once(Problem.bounded)
-    train, rows = problem.train, problem.domain_rows[part] if isinstance(part, int) else problem.rows
+    train = problem.train
     y, outputs = (train.d, problem.domains) if part == GATE else (train.y, problem.classes)
+    rows = problem.domain_rows[part] if isinstance(part, int) else slice(None)
     samples = train.x[rows], y[rows], outputs
     if problem.machines_from is not None:
         return problem.machines_from.once(fit_teacher, make, part).refit(*samples)
