@@ -75,19 +75,29 @@ def disagreement(datasets: Mapping[str, Mapping], titles: Mapping[str, str], bas
         name: [m for m in titles if f"{m}/votes" in maps and m != _reference(maps, baseline)]
         for name, maps in datasets.items()
     }
-    count = max(map(len, shown.values()))
-    columns, width = _columns(
-        count if several and not theme.is_narrow() else sum(map(len, shown.values())), several and count
-    )
-    panels = [(name, method) for name, methods in shown.items() for method in methods]
-    fig, axes = theme.make_panels(len(panels), columns, width + (0.95 if several else 0.75), layout="compressed")
-    rows, views = [], {name: _view(maps, shown[name], baseline) for name, maps in datasets.items()}
-    for ax, (name, method) in zip(axes, panels, strict=True):
+    drawn = [m for m in titles if any(m in methods for methods in shown.values())]
+    is_grid = several and not theme.is_narrow()  # a row per dataset, a column per method
+    panels = [(name, m) for name, methods in shown.items() for m in (drawn if is_grid else methods)]
+    columns, width = _columns(len(panels), len(drawn) if is_grid else 0)
+    heads = [titles[m] if not several or is_grid else f"{name} · {titles[m]}" for name, m in panels]
+    heads = [theme.wrapped(head, width) * (not is_grid or i < columns) for i, head in enumerate(heads)]
+    lines = 1 if is_grid else 2 + max(head.count("\n") for head in heads)
+    views = {name: _view(maps, shown[name], baseline) for name, maps in datasets.items()}
+    tall = [width * _view_aspect(datasets[name], views[name]) + 0.2 * lines + 0.2 for name, _ in panels]
+    tall = [max(tall[i : i + columns]) for i in range(0, len(tall), columns)]  # inches of each row
+    fig, axes = theme.make_panels(len(panels), columns, np.mean(tall), layout="compressed", height_ratios=tall)
+    rows = []
+    for i, (ax, head, (name, method)) in enumerate(zip(axes, heads, panels, strict=True)):
+        if is_grid and i % columns == 0:
+            ax.set_ylabel(theme.wrapped(name, width))
         maps, reference = datasets[name], _reference(datasets[name], baseline)
+        if method not in shown[name]:  # the reference itself
+            theme.set_title(ax, head)
+            ax.set(xticks=[], yticks=[], frame_on=False)
+            continue
         share = float((density(maps) * _otherwise(maps, method, baseline)).sum())
         _draw_disagreement(ax, maps, method, baseline, views[name])
-        title = theme.wrapped(" · ".join([name] * several + [titles[method]]), width)
-        theme.set_title(ax, title, f"{percent(share, 1)} otherwise")
+        theme.set_title(ax, head, percent(share, 1))
         rows.append({"dataset": name, "method": titles[method], "reference": titles.get(reference, "Bayes"),
                      "decided otherwise, %": 100 * share})  # fmt: skip
     data = pd.DataFrame(rows)
@@ -149,6 +159,12 @@ def _view(maps, methods, baseline) -> tuple[slice, slice]:
     return tuple(view)
 
 
+def _view_aspect(maps, view) -> float:
+    """Height over width of the part of the plane that is shown."""
+    x, y = np.asarray(maps["axis0"])[view[1]], np.asarray(maps["axis1"])[view[0]]
+    return 0.3 if TrainingPoints.from_maps(maps).has_one_feature else height_over_width(np.ptp(x), np.ptp(y))
+
+
 def _extent(x, y) -> tuple[float, float, float, float]:
     half = [0.5 * np.ptp(axis) / max(len(axis) - 1, 1) for axis in (x, y)]
     return x[0] - half[0], x[-1] + half[0], y[0] - half[1], y[-1] + half[1]
@@ -166,9 +182,7 @@ def _draw_disagreement(ax, maps, method, baseline, view) -> None:
         ax.contourf(x, y, strength[c][view], LEVELS, colors=tints)  # flat colours, which take few bytes
     _draw_boundary(ax, x, y, reference[:, view[0], view[1]])
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[])
-    ax.set_box_aspect(
-        0.3 if TrainingPoints.from_maps(maps).has_one_feature else height_over_width(np.ptp(x), np.ptp(y))
-    )
+    ax.set_box_aspect(_view_aspect(maps, view))
     ax.spines[["top", "right"]].set_visible(True)
 
 

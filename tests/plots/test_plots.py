@@ -308,7 +308,19 @@ def test_disagreement_weights_by_density_what_is_decided_otherwise():
     assert expected[1] < 100 * np.mean(otherwise["kernels"])  # there are fewer points at the edge
     unknown = plots.disagreement({"made": shifted(bayes=False)}, TITLES, "ffnn")
     assert unknown.data[["method", "reference"]].to_numpy().tolist() == [["Student of kernels", "FFNN"]]
-    assert titles_of(plots.disagreement({"a": arrays, "b": arrays}, TITLES, "ffnn").figure)[0].startswith("a · FFNN")
+
+
+def test_disagreement_on_several_datasets_is_a_grid_of_datasets_and_methods():
+    known, unknown = shifted(), shifted(bayes=False)
+    plot = plots.disagreement({"a": known, "b": unknown}, TITLES, "ffnn")
+    axes = np.array(plot.figure.axes).reshape(2, -1)
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["a", "b"]
+    heads, below = [[ax.get_title(loc="left") for ax in row] for row in axes]
+    assert [head.partition("\n")[0] for head in heads[:2]] == ["FFNN", "Student of kernels"]
+    assert not axes[1, 0].get_frame_on() and below[0] == ""  # FFNN is the reference there
+    assert all(number.endswith("%") and "\n" not in number for number in below[1:])
+    narrow = titles_of(plot.draw(theme.NARROW))
+    assert narrow[0].startswith("a · FFNN\n") and len(narrow) == plot.data.shape[0]
 
 
 def test_boundaries_of_one_feature_are_a_strip():
