@@ -19,6 +19,7 @@ import pandas as pd
 
 from kdlib.data import synthetic
 from kdlib.data.dataset import Dataset, from_arrays, save_in
+from kdlib.data.names import cut_name
 
 CUTS = 5  #: of a dataset with a small test set
 SMALL_TEST = 1000  #: points
@@ -178,7 +179,7 @@ def datasets(name: str) -> list[Dataset]:
             for part, rows in zip(("train", "valid", "test"), parts, strict=True)
             for letter, values in (("x", x), ("y", y), ("d", d))
         }
-        made.append(from_arrays(name if recipe.cuts == 1 else f"{name}-cut{cut}", arrays))
+        made.append(from_arrays(name if recipe.cuts == 1 else cut_name(name, cut), arrays))
     return made
 
 

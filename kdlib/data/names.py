@@ -1,9 +1,11 @@
 """What a dataset's features, classes and domains are called, where it says so; else they are numbered.
 
-A pickle holds arrays of numbers alone, so that the names are JSON in the bytes of an array, under the key `KEY`.
+A pickle holds arrays of numbers alone, so that the names are JSON in the bytes of an array, under the key `KEY`. Also
+here: how the cuts of one dataset, other splits of the same samples, are named.
 """
 
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,3 +45,13 @@ def numbered(*counts: int) -> dict[str, list[str]]:
         kind: [f"{prefix}{i}" for i in range(count)]
         for kind, prefix, count in zip(KINDS, ("x", "", ""), counts, strict=True)
     }
+
+
+def cut_name(dataset: str, cut: int) -> str:
+    return f"{dataset}-cut{cut}"
+
+
+def without_cut(name: str) -> tuple[str, str]:
+    """The dataset that `cut_name` named, and the number of the cut: (`aids`, `2`); of others the name, and nothing."""
+    dataset, cut = re.fullmatch(r"(.*?)(?:-cut(\d+))?", name, re.DOTALL).groups()
+    return dataset, cut or ""

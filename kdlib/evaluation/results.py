@@ -7,7 +7,6 @@ all, 0, 1, ... Out of scope: what the numbers mean.
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kdlib.data.dataset import Split, blocks
+from kdlib.data.names import without_cut
 from kdlib.evaluation.metrics import Accumulator
 
 COLUMNS = ["dataset", "method", "seed", "split", "domain", "metric", "value"]
@@ -140,7 +140,7 @@ class Reports:
         """The good runs of each dataset: one, or those of its cuts, named `<dataset>-cut1` and so on."""
         datasets = {}
         for name in self.good:
-            datasets.setdefault(re.sub(r"-cut\d+$", "", name), []).append(name)
+            datasets.setdefault(without_cut(name)[0], []).append(name)
         return datasets
 
     @property

@@ -4,8 +4,10 @@ Part of a page's key: a page is rendered again when any of it changes. Out of sc
 `pages/templates`.
 """
 
+from itertools import groupby
 from urllib.parse import quote
 
+from kdlib.data.names import without_cut
 from kdlib.report import manifest
 from kdlib.report.plan import Request, Run
 
@@ -30,12 +32,25 @@ def page_links(request: Request, run: Run, names: list[str], refused: dict[str, 
             for name in found
         }
         return links | {"up": f"{up}index.html"}
+    reports = []
     for name in names:
         record = manifest.read(request.out / name) or {}
         published = manifest.last_good(record or None) is not None
         status = {"status": record.get("status", ""), "reason": record.get("reason", "")}
-        links["reports"].append({"name": name, "href": quote(f"{name}/report.html") if published else None} | status)
+        reports.append({"name": name, "href": quote(f"{name}/report.html") if published else None} | status)
     for name, reason in refused.items() if names else ():
         status, _, why = reason.partition(": ")
-        links["reports"].append({"name": name, "href": None, "status": status, "reason": why})
-    return links
+        reports.append({"name": name, "href": None, "status": status, "reason": why})
+    return links | {"reports": _by_dataset(reports)}
+
+
+def _by_dataset(reports: list[dict]) -> list[list[dict]]:
+    """Links of each dataset and its studies, or of all its cuts; `cut` is the number of one, if any."""
+    studies = any("/" in report["name"] for report in reports)
+
+    def dataset(report):
+        name = report["name"].partition("/")[0]
+        return (name, "") if studies else without_cut(name)
+
+    groups = groupby(reports, lambda report: dataset(report)[0])
+    return [[report | {"cut": dataset(report)[1]} for report in group] for _, group in groups]

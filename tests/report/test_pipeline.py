@@ -239,11 +239,22 @@ def test_names_that_cannot_be_folders_are_refused(tmp_path):
 def test_the_summary_s_page_lists_every_dataset_even_without_a_report(tmp_path):
     request = Request(tmp_path, tmp_path / "out", tmp_path)
     summary = plan.summary_run(request, [], {}, plan.Template(tmp_path, b"", {}))
-    listed = navigation.page_links(request, summary, ["a"], {"index.pkl": "invalid: its name"})["reports"]
-    assert [(each["name"], each["href"], each["status"]) for each in listed] == [
-        ("a", None, ""), ("index.pkl", None, "invalid"),
-    ]  # fmt: skip
-    assert listed[1]["reason"] == "its name"
+    groups = navigation.page_links(request, summary, ["a"], {"index.pkl": "invalid: its name"})["reports"]
+    (first,), (refused,) = groups
+    assert (first["name"], first["href"], first["status"]) == ("a", None, "")
+    assert (refused["name"], refused["href"], refused["status"]) == ("index.pkl", None, "invalid")
+    assert refused["reason"] == "its name"
+
+
+@pytest.mark.parametrize(("names", "expected"), [
+    (["a-cut1", "a-cut2", "ab", "b-cut1"], [[("a-cut1", "1"), ("a-cut2", "2")], [("ab", "")], [("b-cut1", "1")]]),
+    (["a-cut1", "a-cut1/controls", "a-cut2"], [[("a-cut1", ""), ("a-cut1/controls", "")], [("a-cut2", "")]]),
+])  # fmt: skip
+def test_the_summary_s_page_lists_the_cuts_or_the_studies_of_a_dataset_together(tmp_path, names, expected):
+    request = Request(tmp_path, tmp_path / "out", tmp_path)
+    summary = plan.summary_run(request, [], {}, plan.Template(tmp_path, b"", {}))
+    groups = navigation.page_links(request, summary, names, {})["reports"]
+    assert [[(each["name"], each["cut"]) for each in group] for group in groups] == expected
 
 
 def test_results_cannot_be_published_outside_their_folder(tmp_path):

@@ -7,7 +7,6 @@ import base64
 import hashlib
 from datetime import datetime
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -81,7 +80,6 @@ def render_page(notebook: bytes, record: dict, links: dict) -> str:
         ),
         "contents": [entry for entry in markdown.outline.entries if entry["level"] <= 3],
         "links": links,
-        "groups": [list(group) for _, group in groupby(links["reports"], lambda run: run["name"].partition("/")[0])],
         "record": record,
         "started": datetime.fromisoformat(record["started"]),
         "code_digest": manifest.combined_digest(record["hashes"].get("code", {})),
