@@ -15,7 +15,7 @@ from kdlib.settings import Settings
 from kdlib.training.loop import TrainingError
 from kdlib.training.networks import Architecture
 
-BASE = 1.3e9  #: bytes of the libraries and compiled programs, and of small data
+BASE = 1.55e9  #: bytes of the libraries and compiled programs, and of small data
 LIMIT = Path("/sys/fs/cgroup/memory.max")  #: where Linux says how much a container may use
 
 
@@ -23,7 +23,7 @@ def needed(dataset: Dataset, settings: Settings) -> float:
     """Bytes of a run of all methods at its peak."""
     samples = sum(map(len, dataset.splits.values()))
     network = Architecture(dataset.features, settings.hidden, (dataset.classes, dataset.domains)).weights
-    points = 28 * samples * dataset.features + 16 * min(100 * samples * dataset.features, MAX_VALUES)
+    points = 20 * samples * dataset.features + 16 * min(100 * samples * dataset.features, MAX_VALUES)
     answers = samples * dataset.classes * (40 + 4 * dataset.domains)
     return BASE + points + settings.seeds * (answers + 40 * network)
 
