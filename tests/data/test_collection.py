@@ -109,6 +109,7 @@ def test_only_the_known_distributions_are_recognised(made):
         assert (found is None) == (name in RECIPES) and (found is None or found.name == name)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_is_asked_for(tmp_path, made):
     command = [sys.executable, "-m", "kdlib.data.collection", str(tmp_path / "new folder")]
     done = subprocess.run([*command, "crabs", "moons"], capture_output=True, text=True, check=True)

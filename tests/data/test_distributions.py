@@ -34,6 +34,7 @@ def test_samples_and_posteriors_have_the_shapes_of_the_protocol(distribution):
     assert 0 < len(distribution.name) < 40 and distribution.description.endswith(".")
 
 
+@pytest.mark.slow
 def test_the_bayes_classifier_is_as_accurate_as_it_expects(distribution):
     split = distributions.fresh(distribution, 40_000, seed=3)
     for probabilities, found in (

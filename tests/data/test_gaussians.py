@@ -56,6 +56,7 @@ def test_the_files_are_what_the_recipe_gives(dataset):
     assert dataset.reported == "test" and (dataset.features, dataset.classes, dataset.domains) == (2, 2, 3)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_files_each_time(tmp_path):
     command = [sys.executable, "-m", "kdlib.data.gaussians", str(tmp_path / "new folder")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

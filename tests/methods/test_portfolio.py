@@ -119,6 +119,7 @@ def test_all_the_weight_goes_to_a_candidate_that_is_always_likelier():
     np.testing.assert_allclose(weights, [1, 0, 0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_networks_told_the_domain_are_averaged_under_the_gate_and_over_the_members():
     problem = Problem(small_dataset(), SETTINGS)
     rng = np.random.default_rng(0)

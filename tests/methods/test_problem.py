@@ -168,6 +168,7 @@ def test_with_other_training_samples_scale_splits_and_budget_stay(problem):
     np.testing.assert_array_equal(ours[:, 1], theirs[:, 1])
 
 
+@pytest.mark.slow
 def test_the_first_seeds_train_as_they_do_among_all(problem):
     few = problem.first(2)
     assert few.settings.seeds == 2 and list(few.seeds) == [0, 1]

@@ -167,6 +167,7 @@ def test_the_same_data_give_the_same_figure():
     assert image() == image()
 
 
+@pytest.mark.slow
 def test_drawing_needs_neither_pyplot_nor_tensorflow():
     code = "import sys, kdlib.plots as p; sys.exit(any(m in sys.modules for m in ('matplotlib.pyplot', 'tensorflow')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

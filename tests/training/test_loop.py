@@ -220,6 +220,7 @@ def test_watched_points_are_scored_every_epoch():
             assert fit.watched["loss"][epoch - 1, i] == pytest.approx(float(loss), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_the_first_of_the_most_accurate_of_each_member():
     rates = np.tile([0.05, 0.3, 0.05], (EPOCHS * STEPS, 1))  # too fast to get better in every epoch
     batches = Shuffled(np.arange(ROWS), SIZE, 5, 10, (0, 1, 2))
