@@ -76,16 +76,27 @@ def _of(runs, methods, metric="accuracy") -> pd.DataFrame:
     return rows[rows.index.isin(list(methods), level="method")]
 
 
+def _over_datasets(runs, metric="accuracy") -> pd.DataFrame:
+    """`means` of the summary's methods."""
+    return means(_of(runs, summary_tables.titles(runs), metric), metric)
+
+
 def answer(runs: Reports) -> str:
-    """The answer to the report's question in a sentence."""
-    return summary.headline(_of(runs, dataset_findings.in_summary(summary_tables.methods(runs), "student")))
+    """The answer to the report's question, and the student that gains most on average."""
+    students = dataset_findings.in_summary(summary_tables.methods(runs), "student")
+    over = _over_datasets(runs)
+    best = over.loc[over.index.isin(list(students)), "difference"].idxmax()
+    return (
+        f"{summary.headline(_of(runs, students))} On average over the datasets, the best student, *{students[best]}*, "
+        f"differs from direct training by {_interval(over.loc[best])}; it is {_counts(gains(runs).loc[best])}."
+    )
 
 
 def overview(runs: Reports) -> str:
     """How each of the summary's students does over datasets."""
     registered = summary_tables.methods(runs)
     students = dataset_findings.in_summary(registered, "student")
-    over = {metric: means(_of(runs, summary_tables.titles(runs), metric), metric) for metric in METRICS}
+    over = {metric: _over_datasets(runs, metric) for metric in METRICS}
     lines = [
         f"Means over {counted(len(runs.cuts), 'dataset')} of the difference from direct training "
         f"(*{summary_tables.baseline(runs)}*). Each dataset counts once; a lower cross-entropy is better. Intervals "

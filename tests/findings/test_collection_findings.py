@@ -54,7 +54,10 @@ def test_without_an_effect_nothing_is_better_or_worse(tmp_path):
 
 def test_an_effect_on_some_datasets_is_counted_there(tmp_path):
     runs = planted(tmp_path, ["moons", "boards"], alike=5)
-    assert collection.answer(runs).startswith("**Distillation can beat direct training**: of 28 comparisons")
+    answer = collection.answer(runs)
+    assert answer.startswith("**Distillation can beat direct training**: of 28 comparisons")
+    assert "the best student, *KD, portfolio*, differs from direct training by +0.29 [" in answer
+    assert answer.endswith("points; it is better on 2 of 7 datasets.")
     line = portfolio_line(runs)
     assert "; better on 2 of 7 datasets. Cross-entropy" in line
     assert "Accuracy: +0.29 [" in line  # datasets are the sample
