@@ -99,7 +99,7 @@ open: ## the report, in the browser
 	webbrowser.open(page.as_uri()) or sys.exit("no browser was found: open the file by hand")' "$${OUT:-reports}"
 
 test: ## the tests
-	$(python) --test -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(if $(FAST),-m "not slow")
+	$(python) --test -m pytest --numprocesses=2 --dist=loadfile $(if $(FAST),-m "not slow")
 
 lint: ## the style of the code, notebooks too
 	$(python) --test -m ruff check

@@ -23,20 +23,9 @@ os.environ.update(
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Fast tests come first, so that a mistake shows soon; then those that share the report, which take longest.
-
-    A group stays in one process, which makes its fixtures once: the tests that share the report, or those of a file.
-    """
-    order = {}
-    for item in items:
-        slow = item.get_closest_marker("slow") is not None
-        own = item.get_closest_marker("xdist_group")
-        if not own:
-            item.add_marker(pytest.mark.xdist_group(f"{item.location[0]}{', slow' * slow}"))
-        order[item] = slow, not own
-    items.sort(key=order.get)
+    """Fast tests come first, so that a mistake shows soon."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")

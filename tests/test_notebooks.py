@@ -82,7 +82,6 @@ def executed(report_data, report, swept_report, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_notebook_runs_to_its_end(path, executed):
     records = {folder: json.loads((folder / manifest.FILE).read_text(encoding="utf-8")) for folder in executed}

@@ -379,7 +379,7 @@ def test_verify_makes_the_report_anew_and_compares_it(checkout):
 
 
 def test_fast_tests_are_those_that_are_not_slow(checkout):
-    options = "--numprocesses=2 --dist=loadgroup --no-loadscope-reorder"
+    options = "--numprocesses=2 --dist=loadfile"
     script = f"-I -S tools/environment.py --test -m pytest {options}".split()
     assert make(checkout, "test").stdout.splitlines() == script
     assert make(checkout, "test", "FAST=1").stdout.splitlines() == [*script, "-m", "not slow"]

@@ -18,7 +18,6 @@ PAGES = ("index.html", "near/report.html", f"{FIVE_KEYS}/report.html")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("report"),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install Debian's package chromium"),
 ]
 

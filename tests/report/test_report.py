@@ -13,7 +13,7 @@ from run_report import FIVE_KEYS, ROOT, run_report
 
 from kdlib.evaluation import results
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
+pytestmark = pytest.mark.slow
 
 
 def page(path):

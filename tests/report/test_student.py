@@ -20,7 +20,7 @@ from kdlib.methods.problem import FRESH_POINTS, FRESH_SEED
 from kdlib.models.networks import Networks
 from kdlib.report.__main__ import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
+pytestmark = pytest.mark.slow
 
 #: Recomputes every accuracy of `results.csv`. Reports are scored in single precision: a point whose two likeliest
 #: classes are that near may be decided either way, and is counted; any other must be decided alike.

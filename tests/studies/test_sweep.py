@@ -236,7 +236,6 @@ def test_figures_draw_what_the_slices_hold(points):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 def test_the_notebooks_of_a_sweep(swept_report):
     frame = pd.read_csv(swept_report / "results.csv")
     assert set(frame.split) == {"valid", "select"} and set(frame.fraction) == {0.5, 1}
