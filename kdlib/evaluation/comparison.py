@@ -18,19 +18,24 @@ BETTER, WORSE, NEITHER = "better", "worse", "no significant difference"
 
 
 def interval(values, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
-    """Interval of Student's t for the mean of some values; NaN for a lone one.
-
-    Equal values, as accuracies on a few points may be, show no variance to estimate: the interval is their mean, twice,
-    or NaN where they are not zero and too few for the sign test (see `p_value`) at this level.
-    """
+    """Interval of Student's t for the mean of some values; the mean twice where they are equal, NaN for a lone one."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return np.nan, np.nan
     if np.ptp(values) < TOLERANCE:
         mean = 0.0 if abs(values[0]) < TOLERANCE else float(values.mean())
-        return (np.nan, np.nan) if mean and p_value(values) > 1 - level else (mean, mean)
+        return mean, mean
     low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
     return float(low), float(high)
+
+
+def interval_of_differences(differences, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
+    """`interval`; NaN where differences are all equal, not zero, and too few for `p_value` to reject at this level.
+
+    Those of two seeds may be, on a few points: they show no variance, and would exclude zero without evidence.
+    """
+    low, high = interval(differences, level)
+    return (np.nan, np.nan) if low == high != 0 and p_value(differences) > 1 - level else (low, high)
 
 
 def p_value(differences) -> float:
@@ -87,7 +92,7 @@ def judge(differences: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Whether the mean of each of several samples of differences is zero; columns as in `compare`."""
     raw = [p_value(each) for each in differences.values()]
     rows = {
-        name: [each.mean(), *interval(each, level), len(each)]
+        name: [each.mean(), *interval_of_differences(each, level), len(each)]
         for (name, each), level in zip(differences.items(), holm_levels(raw), strict=True)
     }
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high", "seeds"])

@@ -93,7 +93,7 @@ def explanations(ablation: pd.DataFrame) -> str:
     ]
     for label, explanation in EXPLANATIONS.items():
         gain = tried[label] - tried[AS_PUBLISHED]
-        low, high = statistics.interval(gain)
+        low, high = statistics.interval_of_differences(gain)
         verdict = "not supported"
         if low > 0 and gain.mean() >= MIN_PART * total:
             verdict = "supported" if gain.mean() >= MIN_SHARE * total else "supported in part"

@@ -60,7 +60,7 @@ def corners(frame: pd.DataFrame) -> pd.DataFrame:
 
 def interval(values) -> tuple[float, float, float]:
     """Mean and 95 % interval of paired differences (t: so few seeds make a bootstrap too narrow); NaN of a lone one."""
-    return float(np.mean(values)), *comparison.interval(values)
+    return float(np.mean(values)), *comparison.interval_of_differences(values)
 
 
 def verdict(frame: pd.DataFrame, factor: str, digits: int = 2) -> str:

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from kdlib.evaluation.comparison import interval
+from kdlib.evaluation.comparison import interval_of_differences
 from kdlib.evaluation.formatting import counted, difference, percent, points
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods import METHODS, Problem, Role, Student, Trained
@@ -167,7 +167,12 @@ def gains(reported: pd.DataFrame) -> pd.DataFrame:
     for name, each in reported.groupby("method", sort=False):
         wide = each.pivot(index="seed", columns="settings", values="accuracy")
         gain = wide["chosen"] - wide["default"]
-        rows[METHODS[name].title] = [wide["default"].mean(), wide["chosen"].mean(), gain.mean(), *interval(gain)]
+        rows[METHODS[name].title] = [
+            wide["default"].mean(),
+            wide["chosen"].mean(),
+            gain.mean(),
+            *interval_of_differences(gain),
+        ]
     columns = ["default", "chosen", "mean", "low", "high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
 
@@ -183,7 +188,7 @@ def students(reported: pd.DataFrame) -> pd.DataFrame:
     """Each student against direct training, each with its chosen setting: paired differences with intervals."""
     wide = reported[reported.settings == "chosen"].pivot(index="seed", columns="method", values="accuracy")
     differences = {METHODS[name].title: wide[name] - wide[BASELINE] for name in wide.columns.drop(BASELINE)}
-    rows = {title: [each.mean(), *interval(each)] for title, each in differences.items()}
+    rows = {title: [each.mean(), *interval_of_differences(each)] for title, each in differences.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"]).rename_axis("method")
 
 

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from kdlib.data.dataset import Split
 from kdlib.evaluation import results as tidy
-from kdlib.evaluation.comparison import interval
+from kdlib.evaluation.comparison import interval, interval_of_differences
 from kdlib.evaluation.formatting import difference, estimate, points
 from kdlib.evaluation.metrics import accuracy
 from kdlib.methods import Problem
@@ -202,5 +202,5 @@ def finding(results: pd.DataFrame, ffnn: np.ndarray) -> str:
 
 
 def _less(difference, what: str) -> str:
-    low, high = interval(difference)
+    low, high = interval_of_differences(difference)
     return f"more {what}" if low > 0 else f"less {what}" if high < 0 else f"no significant difference in {what}"

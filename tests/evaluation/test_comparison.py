@@ -39,6 +39,7 @@ def test_the_interval_is_students():
     values = [0.1, 0.3, 0.2, 0.6]
     half = 3.182446 * np.std(values, ddof=1) / 2
     assert comparison.interval(values) == pytest.approx((0.3 - half, 0.3 + half))
+    assert comparison.interval([0.5, 0.5]) == (0.5, 0.5)  # of accuracies, which nobody tests against zero
     assert comparison.interval([1e-17, 1e-17]) == (0, 0)  # rounding is no effect
     assert np.isnan(comparison.interval([0.5])).all()
 
