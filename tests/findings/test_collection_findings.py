@@ -8,7 +8,7 @@ from made_up import accuracies, publish, reports, tidy
 from kdlib.evaluation import comparison
 from kdlib.evaluation.formatting import NO_BREAK
 from kdlib.evaluation.results import Reports
-from kdlib.findings import collection
+from kdlib.findings import collection, collection_tables
 
 EVERY = {"kd_original": 0.98, "kd_kernel_teachers": 0.98, "kernel_mixture": 0.98, "kernel_direct": 0.98,
          "kd_kernel_direct": 0.98, "portfolio": 0.98, "kd_portfolio": 0.98}  # fmt: skip
@@ -77,12 +77,12 @@ def test_cuts_are_averaged_first_and_decide_by_their_number(tmp_path):
         publish(tmp_path, f"crabs-cut{cut}", results(kd_portfolio=0.99 if cut == 1 else 0.98))
         publish(tmp_path, f"hawks-cut{cut}", results(kd_portfolio=0.99 + cut / 10_000))
     runs = Reports(tmp_path)
-    rows = collection.gains(runs).loc["kd_portfolio"]
+    rows = collection_tables.gains(runs).loc["kd_portfolio"]
     assert rows["seeds"].to_dict() == {"crabs": CUTS, "hawks": CUTS}
     assert rows["verdict"].to_dict() == {"crabs": comparison.NEITHER, "hawks": comparison.BETTER}
     low, high = comparison.interval([0.01, 0, 0, 0, 0])
     assert rows.loc["crabs", ["difference", "low", "high"]].tolist() == pytest.approx([0.002, low, high])
-    assert collection.means(collection.gains(runs)).loc["kd_portfolio", "difference"] == pytest.approx(
+    assert collection_tables.means(collection_tables.gains(runs)).loc["kd_portfolio", "difference"] == pytest.approx(
         (0.002 + 0.0103) / 2
     )
 
@@ -90,7 +90,7 @@ def test_cuts_are_averaged_first_and_decide_by_their_number(tmp_path):
 def test_a_method_that_ran_on_some_datasets_is_compared_there_only(tmp_path):
     here = {**EVERY, "kd_gated": 0.985}
     runs = reports(tmp_path, a=tidy(accuracies(**here)), b=tidy(accuracies(**EVERY)), c=tidy(accuracies(**EVERY)))
-    assert list(collection.gains(runs).loc["kd_gated"].index) == ["a"]
+    assert list(collection_tables.gains(runs).loc["kd_gated"].index) == ["a"]
 
 
 def test_what_lost_is_named_the_largest_first(tmp_path):
@@ -156,7 +156,7 @@ def test_the_kind_that_carries_the_portfolio_is_named(tmp_path):
     publish(tmp_path, "a-cut1", results(portfolio=0.99), portfolio=portfolio(0.6, 0.4, 0.0))
     publish(tmp_path, "a-cut2", results(portfolio=0.99), portfolio=portfolio(0.2, 0.4, 0.4))
     publish(tmp_path, "b", results())
-    table = collection.portfolios(Reports(tmp_path))
+    table = collection_tables.portfolios(Reports(tmp_path))
     assert list(table.index) == ["a"]  # b has none
     assert table.loc["a", "largest weight"] == "networks"
     assert table.loc["a"].tolist()[1:] == pytest.approx([0.6, 0.2, 1.0, 0.0], abs=1e-9)
@@ -164,12 +164,12 @@ def test_the_kind_that_carries_the_portfolio_is_named(tmp_path):
 
 def test_tables_and_the_spread_count_datasets(tmp_path):
     runs = planted(tmp_path, ["moons", "boards"])
-    table = collection.verdicts(runs)
+    table = collection_tables.verdicts(runs)
     assert set(table.index) == {"KD, as in the original", "KD, routed", "KD, kernel teachers", "KD, portfolio"}
     assert list(table) == ["accuracy, points", "better", "worse", "cross-entropy", "better", "worse"]
     assert table.loc["KD, portfolio"].tolist()[1:3] == [2, 0]
     assert table.loc["KD, portfolio", "accuracy, points"].startswith("+0.25 [")
-    spread = collection.spread(runs)
+    spread = collection_tables.spread(runs)
     assert len(spread) == 4 * 8 and list(spread) == ["label", "dataset", "value", "verdict"]
     assert spread.query("label == 'KD, portfolio' and dataset == 'moons'")["value"].item() == pytest.approx(0.9)
 
@@ -177,7 +177,8 @@ def test_tables_and_the_spread_count_datasets(tmp_path):
 def test_one_seed_has_no_interval_of_its_own(tmp_path):
     frames = {f"set{i}": results().query("seed == 0") for i in range(3)}
     runs = reports(tmp_path, **frames)
-    tables = [table(runs).to_string() for table in (collection.verdicts, collection.advice)]
-    sentences = (collection.overview, collection.losses, collection.controls, collection.credit, collection.advice_gain)
+    tables = [table(runs).to_string() for table in (collection_tables.verdicts, collection.advice)]
+    said = collection.answer, collection.overview, collection.losses, collection.controls, collection.credit
+    sentences = *said, collection.advice_gain
     assert "nan" not in "".join([*tables, *(sentence(runs) for sentence in sentences)])
-    assert np.isnan(collection.gains(runs)["low"]).all()
+    assert np.isnan(collection_tables.gains(runs)["low"]).all()
