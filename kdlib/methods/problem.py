@@ -33,7 +33,7 @@ MAX_SAMPLES, MAX_FEATURES = 10_000, 2**22  #: that teachers other than plain net
 class Problem:
     """A dataset with a run's settings; raises `loop.TrainingError` if they do not fit each other, or the machine.
 
-    progress: called with task, epoch and epochs after every epoch; once, with `reused=True`, for what the cache has.
+    progress: called with task, epoch and epochs now and then; once, with `reused=True`, for what the cache has.
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
     cache: of what has been trained before, the one that the environment names unless another is given.

@@ -17,8 +17,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, watched: str = "validation") -> Plot:
     """Training loss, and accuracy on the points watched during training, by epoch: median and 10-90% over seeds.
 
-    curves: {method: fit}, each with `loss` (epochs, member) and `watched`, a dict that may hold `accuracy`
-    (epochs, member). watched: what the watched points are called.
+    curves: {method: fit}, each with `loss` (epochs, member), `watched`, a dict that may hold `accuracy`
+    (scored, member), and then the epochs that were `scored`. watched: what the watched points are called.
     """
     titles = theme.all_titles(titles, curves)
     losses = {m: np.asarray(fit.loss, float) for m, fit in curves.items()}
@@ -29,10 +29,11 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
     for ax, (label, values) in zip(axes, panels, strict=True):
         for method, runs in values.items():
             low, median, high = _quantiles(runs)
+            epochs = np.arange(1, len(median) + 1) if values is losses else curves[method].scored
             every = max(1, len(median) // 30)  # of the epochs, in the table of the data
-            bands = {"epoch": range(1, len(median) + 1), "low": low, "median": median, "high": high}
+            bands = {"epoch": epochs, "low": low, "median": median, "high": high}
             drawn.append(pd.DataFrame({"panel": label, "method": titles[method]} | bands)[every - 1 :: every])
-            epochs, style = np.arange(1, len(median) + 1), theme.method_style(method)
+            style = theme.method_style(method)
             ax.fill_between(epochs, low, high, color=style["color"], alpha=0.16, linewidth=0)
             ax.plot(epochs, median, **style, marker="o" if len(median) == 1 else None)
         ax.set(xlabel="epoch", title=label)

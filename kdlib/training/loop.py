@@ -10,7 +10,7 @@ same budget; the best epoch is chosen afterwards if asked).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,8 +26,9 @@ logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function 
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
 HALVINGS = 6  #: of the epochs, after each of which the first member is kept
-STEPS = 128  #: of one call, at most, so that one compiled program serves epochs of any length
-MAX_GATHERED = 64 * 2**20  #: bytes of their samples
+SCORED = 60  #: epochs whose watched points are scored, about, where not all have to be
+STEPS = 512  #: of one call, at most, so that one compiled program serves epochs of any length
+MAX_GATHERED = 16 * 2**20  #: bytes of their samples, which stay in a cache of the processor
 TINY = 1e-30  #: moves no weight: a step is a mean of gradients over at least `EPSILON`
 
 
@@ -42,7 +43,8 @@ class Fit:
     weights: list[np.ndarray]  #: of the last epoch
     updates: int  #: per member
     loss: np.ndarray  #: (epochs, member), the training loss, mean of each epoch
-    watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (epochs, member)
+    watched: dict[str, np.ndarray] = field(default_factory=dict)  #: loss and accuracy (scored, member)
+    scored: np.ndarray | None = None  #: (scored,), the epochs of these, counted from 1; the last is one of them
     best: list[np.ndarray] | None = None  #: the weights of each member's best epoch, if asked for
     best_epoch: np.ndarray | None = None  #: (member,), counted from 0
     checkpoints: dict[int, list[np.ndarray]] = field(default_factory=dict)  #: weights by epoch, if asked for
@@ -59,15 +61,31 @@ def halved(epochs: int) -> list[int]:
     return sorted({-(-epochs // 2**k) for k in range(1, HALVINGS + 1)} - {epochs})
 
 
+def _stops(epochs: int, every: bool) -> set[int]:
+    """Epochs, counted from 1, after which there is something to do: all, or `halved` and about `SCORED` others."""
+    return {*halved(epochs), *range(epochs, 0, -1 if every else epochs // -SCORED)}
+
+
+def _calls(batches, most: int, stops: Container[int]) -> Iterator[tuple[np.ndarray, int | None]]:
+    """Row indices (steps, member, batch) of up to `most` steps, and the epoch that ends there, if it is in `stops`."""
+    waiting = []
+    for epoch, index in enumerate(batches, start=1):
+        waiting.append(index)
+        if epoch in stops:
+            steps, waiting = np.concatenate(waiting), []
+            for first in range(0, len(steps), most):
+                yield steps[first : first + most], epoch if first + most >= len(steps) else None
+
+
 @compiled
 def _advance(loss, widths, count, weights, means, squares, done, rows, rates, settings, decay):
-    """The first `count` of some steps, after `done` others; returns the new state and the sum of losses (member,).
+    """The first `count` of some steps, after `done` others; returns the new state and all losses (steps, member).
 
     rows (sum of widths, steps, member, batch): features and targets, `widths` of each; rates (steps, member or 1, 1, 1)
     and decay (member or 1, 1, 1): they meet weights (member, in, out).
     """
     steps, members = rows.shape[1:3]
-    total = tf.zeros(members)
+    losses = tf.TensorArray(tf.float32, steps, element_shape=[members])
     step = done + tf.range(1.0, steps + 1)
     corrected = rates * tf.reshape(tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step)), [-1, 1, 1, 1])
     # What a step needs is carried into it: sliced inside, it would keep the compiler from vectors.
@@ -80,7 +98,7 @@ def _advance(loss, widths, count, weights, means, squares, done, rows, rates, se
             x, *wanted = (tf.transpose(part, [1, 2, 0]) for part in parts)
             each = loss(forward(weights, x, parts[0]), wanted, settings)  # (member,)
         gradients = tape.gradient(each, weights)
-        total += each
+        losses = losses.write(i, each)
         means = [_normal(m + (1 - BETA_1) * (g - m)) for m, g in zip(means, gradients, strict=True)]
         squares = [v + (1 - BETA_2) * (g * g - v) for v, g in zip(squares, gradients, strict=True)]
         weights = [
@@ -89,7 +107,7 @@ def _advance(loss, widths, count, weights, means, squares, done, rows, rates, se
         i += 1
         ahead = tf.minimum(i, steps - 1)
         batch, rate, kept = rows[:, ahead], corrected[ahead], 1 - decay * rates[ahead]
-    return weights, means, squares, total
+    return weights, means, squares, losses.stack()
 
 
 def _normal(t):
@@ -108,7 +126,7 @@ def _score(weights, x, labels):
 def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fit:
     """Trains a population as planned; the plan's arrays stay as they are.
 
-    progress: is called with the number of epochs done. Raises `TrainingError`.
+    progress: is called with the number of epochs done, after some of them. Raises `TrainingError`.
     """
     members = plan.members
     gather, widths = _table((plan.x, *plan.targets), members)
@@ -119,30 +137,30 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         raise TrainingError(f"rates for {rates.shape[1]} and decay for {len(decay)} members, but there are {members}")
     if plan.batches.members != members:
         raise TrainingError(f"batches for {plan.batches.members} members, but there are {members}")
+    if not plan.batches.updates:
+        raise TrainingError("no batches: at least one epoch is needed")
     rates, decay = np.pad(rates, ((0, STEPS), (0, 0), (0, 0), (0, 0))), tf.constant(decay)
     watch = plan.watch and [tf.constant(np.asarray(array, np.float32)[None]) for array in plan.watch]
     if plan.keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
     state = [tf.constant(w, tf.float32) for w in plan.weights]
     means, squares, done = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], 0
-    losses, scores, checkpoints, early, kept_early = [], [], {}, {}, halved(plan.batches.epochs)
+    epochs, losses, scores, checkpoints, early = plan.batches.epochs, [], {}, {}, {}
+    stops, kept_early = _stops(epochs, plan.keep_best), halved(epochs)
     best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
-    for epoch, index in enumerate(plan.batches, start=1):
-        total = np.zeros(members, np.float32)
-        steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * index[0].size), 1, STEPS))
-        for first in range(0, len(index), steps):
-            part = index[first : first + steps]
-            *moved, each = _advance(
-                plan.loss, widths, np.int32(len(part)), state, means, squares, np.float32(done), gather(part, steps),
-                rates[done : done + steps], settings, decay,
-            )  # fmt: skip
-            (state, means, squares), done = moved, done + len(part)
-            total += each.numpy()
-        losses.append(total / np.float32(len(index)))
-        if watch is not None:
-            scores.append([score.numpy() for score in _score(state, *watch)])
-        if plan.keep_best:
-            accuracy = scores[-1][1]
+    steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * members * plan.batches.size), 1, STEPS))
+    for index, epoch in _calls(plan.batches, steps, stops.union(plan.checkpoints)):
+        count = len(index)
+        *moved, each = _advance(
+            plan.loss, widths, np.int32(count), state, means, squares, np.float32(done), gather(index, steps),
+            rates[done : done + steps], settings, decay,
+        )  # fmt: skip
+        (state, means, squares), done = moved, done + count
+        losses.append(each.numpy()[:count])
+        if watch is not None and epoch in stops:
+            scores[epoch] = [score.numpy() for score in _score(state, *watch)]
+        if plan.keep_best and epoch in stops:
+            accuracy = scores[epoch][1]
             better = accuracy > best_accuracy
             best_accuracy, best_epoch = np.maximum(accuracy, best_accuracy), np.where(better, epoch - 1, best_epoch)
             best = [np.where(better[:, None, None], new, old) for new, old in zip(state, best, strict=True)]
@@ -150,15 +168,15 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
             checkpoints[epoch] = [np.asarray(w) for w in state]
         if epoch in kept_early:
             early[epoch] = [w[:1].numpy() for w in state]
-        if progress is not None:
+        if progress is not None and epoch in stops:
             progress(epoch)
-    if not losses:
-        raise TrainingError("no batches: at least one epoch is needed")
+    watched = zip(("loss", "accuracy"), np.stack([*scores.values()], axis=1), strict=True) if scores else ()
     return Fit(
         weights=[np.asarray(w) for w in state],
         updates=done,
-        loss=np.array(losses),
-        watched=dict(zip(("loss", "accuracy"), np.stack(scores, axis=1), strict=True)) if scores else {},
+        loss=np.concatenate(losses).reshape(epochs, -1, members).mean(axis=1),
+        watched=dict(watched),
+        scored=np.array([*scores]) if scores else None,
         best=[np.asarray(w) for w in best] if plan.keep_best else None,
         best_epoch=best_epoch if plan.keep_best else None,
         checkpoints=checkpoints,

@@ -25,8 +25,8 @@ class TrainingPlan:
     rates: np.ndarray  #: learning rate of each step of the whole training, (steps,) or (steps, member)
     settings: Mapping = field(default_factory=dict)  #: numbers for the loss, one for all or one per member
     weight_decay: float | np.ndarray = 0.0  #: decoupled, per step in units of the rate; one for all or (member,)
-    watch: tuple[np.ndarray, np.ndarray] | None = None  #: points (n, features) and one-hot labels, scored every epoch
-    keep_best: bool = False  #: keep each member's weights of its best epoch on `watch`
+    watch: tuple[np.ndarray, np.ndarray] | None = None  #: points (n, features) and one-hot labels that are scored
+    keep_best: bool = False  #: score `watch` every epoch, and keep each member's weights of its best one
     checkpoints: tuple[int, ...] = ()  #: epochs, counted from 1, whose weights are kept
 
     def __post_init__(self):

@@ -73,7 +73,8 @@ def results(names=("a",), means=MEANS, seeds=4, domains=3):
 
 def fits(epochs=5, members=3, watched=True):
     loss = np.linspace(1, 0.2, epochs)[:, None] * np.linspace(0.9, 1.1, members)
-    return SimpleNamespace(loss=loss, watched={"loss": loss, "accuracy": 1 - loss / 4} if watched else {})
+    scores = {"loss": loss, "accuracy": 1 - loss / 4} if watched else {}
+    return SimpleNamespace(loss=loss, watched=scores, scored=np.arange(1, epochs + 1))
 
 
 def titles_of(figure):

@@ -24,6 +24,7 @@ ROWS, FEATURES, CLASSES, DOMAINS, SIZE, STEPS, EPOCHS = 96, 2, 2, 3, 16, 25, 2
 X = RNG.normal(size=(ROWS, FEATURES)).astype(np.float32)
 LABELS = np.eye(CLASSES, dtype=np.float32)[(np.linalg.norm(X, axis=1) > 1.2).astype(int)]
 DOMAIN = np.eye(DOMAINS, dtype=np.float32)[RNG.integers(0, DOMAINS, ROWS)]
+WATCH = X[:30], LABELS[:30]
 ONE_HEAD, TWO_HEADS = Architecture(FEATURES, (12, 8), (CLASSES,)), Architecture(FEATURES, (12, 8), (CLASSES, DOMAINS))
 
 
@@ -145,12 +146,17 @@ def test_each_member_may_have_its_own_data_rates_and_decay():
 
 
 @pytest.mark.slow
-def test_weights_do_not_depend_on_how_many_steps_a_call_makes(monkeypatch):
-    plan = planned([0, 1])
+@pytest.mark.parametrize("steps, epochs, most", [(25, 2, 7), (2, 130, 4), (3, 130, 4)])
+def test_nothing_depends_on_how_many_steps_a_call_makes(monkeypatch, steps, epochs, most):
+    """Calls end within an epoch, or after several, and start anew where points are scored."""
+    batches = Shuffled(np.arange(ROWS), SIZE, steps, epochs, (0, 1))
+    plan = planned([0, 1], batches=batches, rates=cosine(0.01, batches.updates), watch=WATCH)
     whole = run(plan)
-    monkeypatch.setattr(loop, "MAX_GATHERED", 7 * 4 * (FEATURES + CLASSES) * 2 * SIZE)  # seven steps, of 25 an epoch
-    for a, b in zip(whole.weights, run(plan).weights, strict=True):
+    monkeypatch.setattr(loop, "MAX_GATHERED", most * 4 * (FEATURES + CLASSES) * 2 * SIZE)
+    parts = run(plan)
+    for a, b in zip([*whole.weights, *whole.watched.values()], [*parts.weights, *parts.watched.values()], strict=True):
         np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(whole.loss, parts.loss, rtol=1e-6)
 
 
 def test_a_member_that_diverges_disturbs_no_other():
@@ -202,15 +208,21 @@ def test_another_seed_differs():
 
 # --- What a run keeps ---------------------------------------------------------------------------------------------
 
-WATCH = X[:30], LABELS[:30]
-
 
 def watched(**more):
     return run(planned([0, 1, 2], watch=WATCH, **more))
 
 
-def test_watched_points_are_scored_every_epoch():
+def test_watched_points_are_scored_as_training_goes_on():
+    batches = Shuffled(np.arange(ROWS), SIZE, 2, 130, (0, 1, 2))
+    fit = watched(batches=batches, rates=cosine(0.01, batches.updates))
+    assert list(fit.scored) == sorted({*loop.halved(130), *range(1, 131, 3)}) and len(fit.loss) == 130
+    assert {values.shape for values in fit.watched.values()} == {(len(fit.scored), 3)}
+
+
+def test_a_score_is_of_the_weights_of_its_epoch():
     fit = watched(checkpoints=(1, 2))
+    assert list(fit.scored) == [1, 2]
     for epoch, weights in fit.checkpoints.items():
         logits = predict(weights, WATCH[0])
         right = (logits.argmax(axis=2) == WATCH[1].argmax(axis=1)).mean(axis=1)
