@@ -24,6 +24,7 @@ class Shuffled:
     steps: int
     epochs: int
     seeds: tuple[int, ...]
+    extra_steps: int = 0  #: batches after the last whole epoch, in a short one of their own
     stream: int = 0  #: another number gives other batches for the same seeds
 
     @property
@@ -32,18 +33,18 @@ class Shuffled:
 
     @property
     def updates(self) -> int:
-        return self.steps * self.epochs
+        return self.steps * self.epochs + self.extra_steps
 
     @property
     def key(self) -> tuple:
         """Specifications of equal keys give the same batches."""
-        return id(self.rows), self.size, self.steps, self.epochs, self.seeds, self.stream
+        return id(self.rows), self.size, self.steps, self.epochs, self.seeds, self.extra_steps, self.stream
 
     def __iter__(self) -> Iterator[np.ndarray]:
         stream = _Stream(self.rows, self.seeds, self.stream)
-        for _ in range(self.epochs):
-            taken = stream.take(self.steps * self.size)
-            yield taken.reshape(self.members, self.steps, self.size).swapaxes(0, 1)
+        for steps in [self.steps] * self.epochs + [self.extra_steps] * (self.extra_steps > 0):
+            taken = stream.take(steps * self.size)
+            yield taken.reshape(self.members, steps, self.size).swapaxes(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,10 @@ class Together:
     @property
     def size(self) -> int:
         return self.parts[0].size
+
+    @property
+    def steps(self) -> int:
+        return self.parts[0].steps
 
     @property
     def epochs(self) -> int:

@@ -145,7 +145,8 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
     state = [tf.constant(w, tf.float32) for w in plan.weights]
     means, squares, done = [tf.zeros_like(w) for w in state], [tf.zeros_like(w) for w in state], 0
-    epochs, losses, scores, checkpoints, early = plan.batches.epochs, [], {}, {}, {}
+    starts = np.arange(0, plan.batches.updates, plan.batches.steps)  # of epochs, of which the last may be short
+    epochs, losses, scores, checkpoints, early = len(starts), [], {}, {}, {}
     stops, kept_early = _stops(epochs, plan.keep_best), halved(epochs)
     best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
     steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * members * plan.batches.size), 1, STEPS))
@@ -171,10 +172,11 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         if progress is not None and epoch in stops:
             progress(epoch)
     watched = zip(("loss", "accuracy"), np.stack([*scores.values()], axis=1), strict=True) if scores else ()
+    lengths = np.diff(starts, append=done)[:, None]
     return Fit(
         weights=[np.asarray(w) for w in state],
         updates=done,
-        loss=np.concatenate(losses).reshape(epochs, -1, members).mean(axis=1),
+        loss=np.add.reduceat(np.concatenate(losses), starts, axis=0) / np.float32(lengths),
         watched=dict(watched),
         scored=np.array([*scores]) if scores else None,
         best=[np.asarray(w) for w in best] if plan.keep_best else None,

@@ -57,15 +57,23 @@ def test_groups_get_their_share_of_the_steps(sizes):
     "batches",
     [
         shuffled(),
+        shuffled(extra_steps=2),
         InOrder((np.arange(5), np.arange(5, 40)), 3, 7, 2, (0, 1)),
         Together((shuffled(), shuffled(seeds=(8,)))),
     ],
-    ids=["shuffled", "in order", "together"],
+    ids=["shuffled", "with a short epoch", "in order", "together"],
 )
 def test_updates_and_members_are_as_announced(batches):
     epochs = list(batches)
     assert sum(map(len, epochs)) == batches.updates
     assert {epoch.shape[1] for epoch in epochs} == {batches.members}
+
+
+def test_extra_steps_go_on_with_the_same_pass():
+    whole = np.concatenate(list(shuffled(rows=50, steps=3, epochs=2)))
+    (first, rest) = shuffled(rows=50, steps=3, epochs=1, extra_steps=2)
+    assert (len(first), len(rest)) == (3, 2)
+    np.testing.assert_array_equal(np.concatenate([first, rest]), whole[:5])
 
 
 @dataclass(frozen=True, eq=False)

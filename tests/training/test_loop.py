@@ -220,6 +220,13 @@ def test_watched_points_are_scored_as_training_goes_on():
     assert {values.shape for values in fit.watched.values()} == {(len(fit.scored), 3)}
 
 
+def test_a_last_epoch_may_be_short():
+    batches = Shuffled(np.arange(ROWS), SIZE, STEPS, EPOCHS, (0, 1, 2), extra_steps=4)
+    fit = watched(batches=batches, rates=cosine(0.01, batches.updates))
+    assert (fit.updates, len(fit.loss), list(fit.scored)) == (EPOCHS * STEPS + 4, EPOCHS + 1, [1, 2, 3])
+    assert np.all(np.isfinite(fit.loss)) and np.all(fit.loss > 0)
+
+
 def test_a_score_is_of_the_weights_of_its_epoch():
     fit = watched(checkpoints=(1, 2))
     assert list(fit.scored) == [1, 2]
