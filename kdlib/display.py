@@ -168,8 +168,12 @@ def _drawn(fig):
     from PIL import Image
 
     drawn = io.BytesIO()
+    fig.set_dpi(DOTS_PER_INCH)
+    # Where the layout is fixed, "tight" would draw the figure once for its size alone.
+    pad = pyplot.rcParams["savefig.pad_inches"]
+    box = "tight" if fig.get_layout_engine() else fig.get_tightbbox().padded(pad)
     # Compressing costs more than drawing: not at all in between, and at the end no more than pays.
-    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pil_kwargs={"compress_level": 0})
+    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches=box, pil_kwargs={"compress_level": 0})
     pyplot.close(fig)
     with Image.open(drawn) as image:
         image = image.convert("RGB")

@@ -207,7 +207,7 @@ def finish(fig, *groups, columns=6) -> None:
     """Fixes the layout of the panels, and puts a legend right above them: groups of entries, so many to a line."""
     columns = min(columns, 2) if is_narrow() else columns
     fig.get_layout_engine().execute(fig)
-    fig.set_layout_engine("none")  # the legend's place depends on the panels', not they on it
+    fig.set_layout_engine(None)  # the legend's place depends on the panels', not they on it
     blocks = [[]]
     for group in groups:
         if len(blocks[-1]) + len(group) <= columns:
