@@ -172,11 +172,11 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         if progress is not None and epoch in stops:
             progress(epoch)
     watched = zip(("loss", "accuracy"), np.stack([*scores.values()], axis=1), strict=True) if scores else ()
-    lengths = np.diff(starts, append=done)[:, None]
+    of_epochs = np.split(np.concatenate(losses), starts[1:])
     return Fit(
         weights=[np.asarray(w) for w in state],
         updates=done,
-        loss=np.add.reduceat(np.concatenate(losses), starts, axis=0) / np.float32(lengths),
+        loss=np.stack([each.mean(axis=0) for each in of_epochs]),
         watched=dict(watched),
         scored=np.array([*scores]) if scores else None,
         best=[np.asarray(w) for w in best] if plan.keep_best else None,
