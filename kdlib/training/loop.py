@@ -27,7 +27,7 @@ logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  #: Adam's, as in Keras
 HALVINGS = 6  #: of the epochs, after each of which the first member is kept
 SCORED = 60  #: epochs whose watched points are scored, about, where not all have to be
-STEPS = 512  #: of one call, at most, so that one compiled program serves epochs of any length
+STEPS = 128, 512  #: of one call, at most: few numbers, so that one compiled program serves epochs of any length
 MAX_GATHERED = 16 * 2**20  #: bytes of their samples, which stay in a cache of the processor
 TINY = 1e-30  #: moves no weight: a step is a mean of gradients over at least `EPSILON`
 
@@ -139,7 +139,7 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
         raise TrainingError(f"batches for {plan.batches.members} members, but there are {members}")
     if not plan.batches.updates:
         raise TrainingError("no batches: at least one epoch is needed")
-    rates, decay = np.pad(rates, ((0, STEPS), (0, 0), (0, 0), (0, 0))), tf.constant(decay)
+    rates, decay = np.pad(rates, ((0, STEPS[-1]), (0, 0), (0, 0), (0, 0))), tf.constant(decay)
     watch = plan.watch and [tf.constant(np.asarray(array, np.float32)[None]) for array in plan.watch]
     if plan.keep_best and watch is None:
         raise TrainingError("keep_best needs watch, the points on which the best epoch is chosen")
@@ -149,7 +149,9 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
     epochs, losses, scores, checkpoints, early = len(starts), [], {}, {}, {}
     stops, kept_early = _stops(epochs, plan.keep_best), halved(epochs)
     best, best_accuracy, best_epoch = state, np.full(members, -np.inf), np.zeros(members, int)
-    steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * members * plan.batches.size), 1, STEPS))
+    between = np.diff(sorted(stops), prepend=0).max() * plan.batches.steps
+    most = next((steps for steps in STEPS if between <= steps), STEPS[-1])
+    steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * members * plan.batches.size), 1, most))
     for index, epoch in _calls(plan.batches, steps, stops.union(plan.checkpoints)):
         count = len(index)
         *moved, each = _advance(
