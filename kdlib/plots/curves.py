@@ -1,4 +1,4 @@
-"""Learning curves: loss and accuracy, epoch by epoch."""
+"""Learning curves: loss and accuracy during training."""
 
 from collections.abc import Mapping
 
@@ -46,8 +46,8 @@ def learning_curves(curves: Mapping, titles: Mapping[str, str] | None = None, wa
     seeds = counted_range({loss.shape[1] for loss in losses.values()}, "seed")
     diverged = sum(loss.shape[1] - _finite(loss).shape[1] for loss in losses.values())
     caption = (
-        f"Training, epoch by epoch: the median over {seeds}, and a band that holds the middle 80% of them. Methods "
-        "minimise different losses, so only the shapes of the loss curves can be compared."
+        f"Loss and accuracy during training: the median over {seeds}, and a band that holds the middle 80% of them. "
+        "Methods minimise different losses, so only the shapes of the loss curves can be compared."
     )
     if diverged:
         caption += f" {counted(diverged, 'run')} diverged and {'is' if diverged == 1 else 'are'} left out."
