@@ -10,7 +10,9 @@ same budget; the best epoch is chosen afterwards if asked).
 """
 
 import logging
+import math
 from collections.abc import Callable, Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +31,7 @@ HALVINGS = 6  #: of the epochs, after each of which the first member is kept
 SCORED = 60  #: epochs whose watched points are scored, about, where not all have to be
 STEPS = 128, 512  #: of one call, at most: few numbers, so that one compiled program serves epochs of any length
 MAX_GATHERED = 16 * 2**20  #: bytes of their samples, which stay in a cache of the processor
+ALIGNMENT = 64  #: bytes, of TensorFlow's arrays
 TINY = 1e-30  #: moves no weight: a step is a mean of gradients over at least `EPSILON`
 
 
@@ -75,6 +78,15 @@ def _calls(batches, most: int, stops: Container[int]) -> Iterator[tuple[np.ndarr
             steps, waiting = np.concatenate(waiting), []
             for first in range(0, len(steps), most):
                 yield steps[first : first + most], epoch if first + most >= len(steps) else None
+
+
+def _ahead(items: Iterator) -> Iterator:
+    """The same items; a thread makes each while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = thread.submit(next, items, None)
+            yield item
 
 
 @compiled
@@ -152,10 +164,10 @@ def run(plan: TrainingPlan, progress: Callable[[int], None] | None = None) -> Fi
     between = np.diff(sorted(stops), prepend=0).max() * plan.batches.steps
     most = next((steps for steps in STEPS if between <= steps), STEPS[-1])
     steps = int(np.clip(MAX_GATHERED // (4 * sum(widths) * members * plan.batches.size), 1, most))
-    for index, epoch in _calls(plan.batches, steps, stops.union(plan.checkpoints)):
-        count = len(index)
+    calls = _calls(plan.batches, steps, stops.union(plan.checkpoints))
+    for rows, count, epoch in _ahead((gather(index, steps), len(index), epoch) for index, epoch in calls):
         *moved, each = _advance(
-            plan.loss, widths, np.int32(count), state, means, squares, np.float32(done), gather(index, steps),
+            plan.loss, widths, np.int32(count), state, means, squares, np.float32(done), rows,
             rates[done : done + steps], settings, decay,
         )  # fmt: skip
         (state, means, squares), done = moved, done + count
@@ -193,21 +205,30 @@ def _table(arrays, members: int) -> tuple[Callable, tuple[int, ...]]:
 
     They are gathered as columns, (sum of widths, steps, member, batch), with room for so many steps.
     """
-    columns, widths = [], []
+    tables, widths = [], []
     for array in map(np.asarray, arrays):
         if array.ndim != 2 and (array.ndim != 3 or len(array) != members):
             raise TrainingError(f"expected (n, width) or ({members}, n, width), got an array of shape {array.shape}")
-        offset = np.arange(members)[:, None] * array.shape[1] if array.ndim == 3 else 0
         widths.append(array.shape[-1])
-        turned = array.reshape(-1, array.shape[-1]).T.astype(np.float32, order="C")
-        if not np.isfinite(turned).all():
+        columns = array.reshape(-1, array.shape[-1]).T.astype(np.float32, order="C")
+        if not np.isfinite(columns).all():
             raise TrainingError("features and targets must be finite numbers; some are NaN or infinite")
-        columns += [(column, offset) for column in turned]
+        tables.append((columns, np.arange(members)[:, None] * array.shape[1] if array.ndim == 3 else None))
 
     def gather(index, steps):
-        gathered = np.empty((len(columns), steps, *index.shape[1:]), np.float32)
-        for (column, offset), values in zip(columns, gathered, strict=True):  # several times as fast as tf.gather
-            np.take(column, index + offset, out=values[: len(index)], mode="clip")
-        return gathered
+        gathered = _aligned(sum(widths), steps, *index.shape[1:])
+        each = iter(gathered)
+        for columns, offset in tables:
+            rows = index if offset is None else index + offset
+            for column in columns:  # several times as fast as tf.gather
+                np.take(column, rows, out=next(each)[: len(index)], mode="clip")
+        return tf.experimental.dlpack.from_dlpack(gathered.__dlpack__())
 
     return gather, tuple(widths)
+
+
+def _aligned(*shape: int) -> np.ndarray:
+    """An array of float32 that TensorFlow takes as it is; it copies those that do not begin where it wants them to."""
+    room = np.empty(4 * math.prod(shape) + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
