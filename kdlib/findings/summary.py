@@ -43,11 +43,11 @@ def overview(runs: Reports) -> str:
 def headline(gains: pd.DataFrame) -> str:
     """Whether any student is better on any dataset, corrected for the number of both (Holm).
 
-    gains: a row for each dataset and student, columns `difference` and `raw p`.
+    gains: a row for each dataset and student, columns `raw p` and `verdict`. A verdict is corrected for all methods on
+    its dataset, which can be more than there are students on all datasets: what counts here holds in both ways.
     """
-    rejected = holm(gains["raw p"]) < 1 - CONFIDENCE_LEVEL
-    better = int((rejected & (gains["difference"] > 0)).sum())
-    worse = int((rejected & (gains["difference"] < 0)).sum())
+    shown = gains.loc[holm(gains["raw p"]) < 1 - CONFIDENCE_LEVEL, "verdict"]
+    better, worse = (int((shown == verdict).sum()) for verdict in (BETTER, WORSE))
     verdict = "Distillation can beat direct training" if better else "No student is shown to beat direct training"
     if 0 < better < worse:
         verdict += ", but loses to it more often"
