@@ -6,6 +6,7 @@ The students differ in their target alone: which teacher a point is taught by, o
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kdlib.methods.registry import Student, Trained, method
 from kdlib.methods.students import distil
 from kdlib.training.loop import Fit
 from kdlib.training.networks import predict
+from kdlib.training.plan import TrainingPlan
 
 
 class NetworkTeacher:
@@ -26,7 +28,11 @@ class NetworkTeacher:
 
     def __init__(self, problem: Problem, task: str, steps: int):
         self.problem, self.task, self.steps = problem, task, steps
-        self.training: Fit | None = None
+        self.plan: TrainingPlan | None = None
+
+    @cached_property
+    def training(self) -> Fit:
+        return self.problem.run(self.plan)
 
     @property
     def content(self) -> tuple:
@@ -36,8 +42,9 @@ class NetworkTeacher:
         problem = self.problem
         labels, batches = np.eye(classes)[y], problem.shuffled(np.arange(len(x)), self.steps)
         weights = problem.initial_weights((classes,))
-        plan = problem.plan(self.task, (labels,), weights=weights, x=problem.scaled(x), batches=batches, watch=None)
-        self.training = problem.run(plan)
+        planned = {"weights": weights, "x": problem.scaled(x), "batches": batches, "watch": None}
+        self.plan = problem.plan(self.task, (labels,), **planned)
+        problem.ahead(self.plan)
         return self
 
     def logits(self, x: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from kdlib.settings import Settings
 from kdlib.training import loop
 from kdlib.training.batches import InOrder, Shuffled, labelled
 from kdlib.training.cache import Cache, default_cache
+from kdlib.training.helpers import Helpers
 from kdlib.training.losses import cross_entropy
 from kdlib.training.networks import Architecture, glorot_uniform, initial_weights, threads
 from kdlib.training.plan import TrainingPlan
@@ -37,6 +38,7 @@ class Problem:
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
     cache: of what has been trained before, the one that the environment names unless another is given.
+    cores: of the processor, that trainings may use at once, if there is memory for as many processes (`ahead`).
     """
 
     def __init__(
@@ -46,8 +48,11 @@ class Problem:
         progress: Callable[[str, int, int], None] | None = None,
         fraction: float = 1.0,
         cache: Cache | None = None,
+        cores: int = 1,
     ):
         memory.check(dataset, settings)
+        processes = min(cores, int(memory.available() / memory.needed(dataset, settings)))
+        self.helpers = Helpers(processes - 1 if threads() == 1 else 0)  # others would not train as this process does
         self.dataset, self.settings, self.fraction = dataset, settings, fraction
         self.progress = progress or (lambda *_, **__: None)
         self.cache = cache or default_cache()
@@ -196,17 +201,38 @@ class Problem:
     def run(self, plan: TrainingPlan) -> loop.Fit:
         """Trains as planned; the same plan is trained once."""
         if plan not in self._fits:
+            while (other := self.helpers.meanwhile(plan)) is not None:
+                self._fits[other] = self._fit(other)
             self._fits[plan] = self._fit(plan)
         return self._fits[plan]
 
+    def ahead(self, plan: TrainingPlan) -> None:
+        """Offers a training that `run` will be asked for to helpers, if there are any."""
+        if self.helpers.count and plan not in self._fits:
+            key = self._key(plan)
+            if (kept := self.cache.get(key)) is None:
+                self.helpers.offer(plan, lambda fit: self.cache.put(key, vars(fit)))
+            else:
+                self._fits[plan] = self._kept(plan, kept)
+
     def _fit(self, plan: TrainingPlan) -> loop.Fit:
-        epochs, key = plan.batches.epochs, self.cache.key(loop.run, replace(plan, task=""), threads())
+        epochs = plan.batches.epochs
+        if (fit := self.helpers.fit(plan)) is not None:
+            self.progress(plan.task, epochs, epochs)
+            return fit
+        key = self._key(plan)
         if (kept := self.cache.get(key)) is not None:
-            self.progress(plan.task, epochs, epochs, reused=True)
-            return loop.Fit(**kept)
+            return self._kept(plan, kept)
         fit = loop.run(plan, lambda epoch: self.progress(plan.task, epoch, epochs))
         self.cache.put(key, vars(fit))
         return fit
+
+    def _key(self, plan: TrainingPlan) -> str | None:
+        return self.cache.key(loop.run, replace(plan, task=""), threads())
+
+    def _kept(self, plan: TrainingPlan, kept: dict) -> loop.Fit:
+        self.progress(plan.task, plan.batches.epochs, plan.batches.epochs, reused=True)
+        return loop.Fit(**kept)
 
     def answers(self, teacher, x: np.ndarray) -> np.ndarray:
         """Log-probabilities (member, n, classes) that a teacher gives for points (n, features), each computed once."""

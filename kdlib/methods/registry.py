@@ -124,9 +124,9 @@ class Method:
             return f"there are {len(problem.train.t)} teachers, not one for each of {problem.domains} domains"
         return "the dataset is not one of the original's" if self.needs_original and not problem.is_original else ""
 
-    def train(self, problem: Problem) -> Trained:
-        """Defines the method on a problem and trains it."""
-        defined = self.define(problem)
+    def train(self, problem: Problem, defined: Student | Trained | None = None) -> Trained:
+        """Trains the method on a problem; defined: as `define` returned it, if it was asked already."""
+        defined = defined or self.define(problem)
         return defined.trained(problem, problem.run(defined.plan)) if isinstance(defined, Student) else defined
 
 

@@ -91,14 +91,16 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
     Updates are those of all plans and seeds together.
     """
     seeds = min(MAX_SEEDS, len(problem.seeds))
-    losses, updates = np.full(len(plans), np.inf), 0
+    losses, numbers, populations = np.full(len(plans), np.inf), [], []
     for length in dict.fromkeys(plan.batches.updates for plan in plans):
-        same = [number for number, plan in enumerate(plans) if plan.batches.updates == length]
-        population = stack([repeat(plans[number], 1, seeds) for number in same])
-        fit = problem.run(replace(population, task=f"search: {population.task}"))
-        last = fit.watched["loss"][-1].reshape(len(same), seeds).mean(axis=1)
+        numbers.append([number for number, plan in enumerate(plans) if plan.batches.updates == length])
+        population = stack([repeat(plans[number], 1, seeds) for number in numbers[-1]])
+        populations.append(replace(population, task=f"search: {population.task}"))
+        problem.ahead(populations[-1])
+    for same, population in zip(numbers, populations, strict=True):
+        last = problem.run(population).watched["loss"][-1].reshape(len(same), seeds).mean(axis=1)
         losses[same] = np.where(np.isfinite(last), last, np.inf)
-        updates += length * population.members
+    updates = sum(population.batches.updates * population.members for population in populations)
     return int(losses.argmin()), updates
 
 

@@ -108,8 +108,10 @@ class ReportRunner:
         expected = {run.title: run.expected_seconds(self.request.out) for run in runs}
         runs = sorted(runs, key=lambda run: -sum(expected[run.title] or [float("inf")]))
         by_title = {run.title: run for run in runs}
-        timeout, reuse = self.request.timeout, not self.request.force
-        jobs = [run.job(timeout, self._origin(run), self._links(run), reuse) for run in runs]
+        at_once = min(self.request.jobs, len(runs))
+        cores = 1 if self.request.scheduler else self.request.jobs // at_once  # a cluster's workers have one each
+        settings = {"timeout": self.request.timeout, "reuse": not self.request.force, "cores": cores}
+        jobs = [run.job(self._origin(run), self._links(run), **settings) for run in runs]
         with self.display.running(expected):
             for job, outcome in queue.run_jobs(self.pool, jobs, self.display.update):
                 self._publish(by_title[job.name], outcome)

@@ -45,12 +45,11 @@ class Run:
     methods: MethodsFile | None = None
     unreadable: str = ""  #: why its data cannot be read
 
-    def job(self, timeout: float | None, record: dict, links: dict | None, reuse: bool) -> Job:
-        """The run as a job for a worker."""
+    def job(self, record: dict, links: dict | None, **settings) -> Job:
+        """The run as a job for a worker; settings: other fields of `Job`."""
         parameters, code = self.input_parameters | self.parameters, self.hashes["code"]
-        return Job(
-            self.title, self.template, parameters, self.inputs, timeout, code, record, links, reuse, self.methods
-        )
+        settings |= {"code": code, "record": record, "links": links, "methods": self.methods}
+        return Job(self.title, self.template, parameters, self.inputs, **settings)
 
     def reasons_due(self, out: Path, force: bool) -> list[str]:
         """Why it is due; empty if it is not."""

@@ -16,7 +16,7 @@ from kdlib.data import Dataset
 from kdlib.data.published import published
 from kdlib.evaluation import metrics, results
 from kdlib.evaluation.formatting import whole
-from kdlib.methods import METHODS, Method, Problem, Trained, external_teachers, original
+from kdlib.methods import METHODS, Method, Problem, Student, Trained, external_teachers, original
 from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
 from kdlib.models import keras_file
@@ -42,9 +42,9 @@ def data_path(dataset: str) -> Path:
 class Experiment:
     """Methods on one dataset. `run` some, or a whole section of them; then `results`, `maps` and `write`."""
 
-    def __init__(self, dataset: Dataset, settings: Settings, progress=None, fraction: float = 1.0):
+    def __init__(self, dataset: Dataset, settings: Settings, progress=None, fraction: float = 1.0, cores: int = 1):
         self.dataset, self.settings = dataset, settings
-        self.problem = Problem(dataset, settings, progress, fraction)
+        self.problem = Problem(dataset, settings, progress, fraction, cores=cores)
         self.plane = Plane(dataset.train.x)
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
@@ -61,8 +61,11 @@ class Experiment:
         if self.problem.distribution is not None:
             self.run(results.BAYES)
 
-    def run(self, name: str) -> Trained | None:
-        """Trains and scores a registered method; None if it makes no sense on this dataset (see `left_out`)."""
+    def run(self, name: str, defined: Student | Trained | None = None) -> Trained | None:
+        """Trains and scores a registered method; None if it makes no sense on this dataset (see `left_out`).
+
+        defined: as in `Method.train`.
+        """
         if name not in METHODS:
             raise KeyError(f"no method {name!r}; there are {', '.join(METHODS)}")
         method = METHODS[name]
@@ -71,7 +74,7 @@ class Experiment:
             if not silent:  # of most datasets there is nothing to say about such methods
                 self.left_out[name] = reason
             return None
-        self.trained[name] = trained = method.train(self.problem)
+        self.trained[name] = trained = method.train(self.problem, defined)
         for split_name, split in self.problem.splits.items():
             if method.uses_domain and split.d is None:
                 self.left_out[name] = f"the {split_name} split does not tell the domain"
@@ -100,9 +103,10 @@ class Experiment:
 
     def run_all(self, *names: str) -> pd.DataFrame:
         """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""
-        for name in names:
-            if name not in self.trained:
-                self.run(name)
+        missing = [name for name in names if name not in self.trained]
+        defined = self._defined(missing) if self.problem.helpers.count else {}
+        for name in missing:
+            self.run(name, defined.get(name))
         names = [name for name in names if name in self.trained or name in self.left_out]
         accuracy = self.accuracy() if self._scores else {}
         rows = {
@@ -111,6 +115,16 @@ class Experiment:
             for name in names
         }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index", columns=["description", "accuracy"]).rename_axis("method")
+
+    def _defined(self, names: list[str]) -> dict[str, Student | Trained]:
+        """What methods return that make sense on this dataset; their trainings are offered to helpers."""
+        defined = {}
+        for name in names:
+            if name in METHODS and not METHODS[name].unfit(self.problem):
+                defined[name] = method = METHODS[name].define(self.problem)
+                if isinstance(method, Student):
+                    self.problem.ahead(method.plan)
+        return defined
 
     def run_section(self, section: str) -> pd.DataFrame:
         """Runs all methods registered for a section of a notebook, as `run_all` does."""

@@ -8,7 +8,7 @@ short.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -89,10 +89,6 @@ class Together:
     """The members of several specifications side by side; equal specifications are drawn once."""
 
     parts: tuple
-    _drawn: dict = field(init=False, repr=False)
-
-    def __post_init__(self):
-        object.__setattr__(self, "_drawn", {part.key: part for part in self.parts})
 
     @property
     def members(self) -> int:
@@ -119,8 +115,9 @@ class Together:
         return tuple(part.key for part in self.parts)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for epoch in zip(*self._drawn.values(), strict=True):
-            batches = dict(zip(self._drawn, epoch, strict=True))
+        drawn = {part.key: part for part in self.parts}
+        for epoch in zip(*drawn.values(), strict=True):
+            batches = dict(zip(drawn, epoch, strict=True))
             yield np.concatenate([batches[part.key] for part in self.parts], axis=1)
 
 

@@ -49,7 +49,7 @@ def unpooled(data) -> Problem:
     problem.keep(sites.sites, [Remote(site) for site in problem.once(sites.sites)])
     for name, value in vars(problem).items():
         if not isinstance(value, int | float | range | dict | Settings | Cache) and value is not None:
-            if name not in ("progress", "_fits"):
+            if name not in ("progress", "helpers", "_fits"):
                 setattr(problem, name, Pooled())
     problem.dataset = SimpleNamespace(more=data.more)
     return problem

@@ -12,6 +12,7 @@ import pytest
 from tiny_notebooks import dataset, files, templates
 
 from kdlib.report import dependencies, manifest, navigation, pipeline, plan, publish
+from kdlib.report.cluster import queue
 from kdlib.report.request import Request, find_datasets
 from kdlib.settings import Settings
 
@@ -45,10 +46,10 @@ class Recorder:
         self.lines.append(f"{name}: {status}")
 
 
-def report(folder, seeds=1):
+def report(folder, seeds=1, jobs=2):
     """Brings a report up to date; returns the problems, and the lines that were displayed."""
     settings = Settings(seeds=seeds, epochs=1)
-    request = Request(folder / "data", folder / "out", folder / "notebooks", settings, jobs=2)
+    request = Request(folder / "data", folder / "out", folder / "notebooks", settings, jobs=jobs)
     display = Recorder()
     problems = pipeline.update_report(request, lambda: display)
     return problems, display.lines
@@ -107,6 +108,21 @@ def test_the_manifest_records_what_a_report_was_made_from(first):
     assert record["files"]["results.csv"] == manifest.digest((folder / "out/True/results.csv").read_bytes())
     assert record["environment"]["threads"] == 1 and record["environment"]["versions"]["numpy"]
     assert record["seconds"] > 0 and record["started"].endswith("+00:00")
+
+
+def test_cores_without_a_notebook_of_their_own_are_for_helpers(tmp_path, monkeypatch):
+    templates(tmp_path / "notebooks")
+    for name in "ab":
+        dataset(tmp_path / "data" / f"{name}.pkl")
+    run_jobs, cores = queue.run_jobs, {}
+
+    def recorded(pool, jobs, *more):
+        cores.update({job.name: job.cores for job in jobs})
+        return run_jobs(pool, jobs, *more)
+
+    monkeypatch.setattr(queue, "run_jobs", recorded)
+    assert report(tmp_path, jobs=5)[0] == {}
+    assert cores == {"a": 2, "b": 2, "summary": 5}
 
 
 def test_pages_link_to_each_other_and_name_failed_runs(first):

@@ -143,11 +143,11 @@ def test_the_kernel_is_this_interpreter_with_one_thread_and_no_personal_files(tm
     (startup / "mine.py").write_text("raise SystemExit('personal')")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    outcome = run(notebook(WRITE, "import os, sys\nprint(sys.executable, os.environ['OMP_NUM_THREADS'])"))
+    shown = "sys.executable, os.environ['OMP_NUM_THREADS'], os.environ['KDLIB_CORES']"
+    outcome = run(notebook(WRITE, f"import os, sys\nprint({shown})"))
     assert outcome.status == "ok"
     printed = json.loads(outcome.notebook)["cells"][5]["outputs"]
-    assert "".join(printed[0]["text"]).split()[-1] == "1"
-    assert "".join(printed[0]["text"]).split()[0] == sys.executable
+    assert "".join(printed[0]["text"]).split() == [sys.executable, "1", "1"]
 
 
 def test_no_temporary_file_remains(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Methods on one dataset: what is scored, mapped, tabulated and written of them."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,23 @@ def test_accuracy_in_the_results_is_that_of_the_predictions(experiment):
     right = trained.log_probabilities(test.x, None).argmax(axis=2) == test.y
     stored = results.select(experiment.results, method="kd_routed", split="test")["value"]
     np.testing.assert_allclose(stored, right.mean(axis=1))
+
+
+@pytest.mark.slow
+def test_trainings_that_helpers_do_have_the_same_results(experiment):
+    events = []
+    other = Experiment(experiment.dataset, SETTINGS, lambda *event, **_: events.append(event), cores=2)
+    problem = other.problem
+    problem.ahead(first := problem.plan("first", (problem.labels,)))
+    end = time.monotonic() + 120
+    while problem.helpers._offers:  # until there is one
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    problem.run(first)
+    other.run_all(*NAMES)
+    assert other.results.equals(experiment.results)
+    of_helpers = {task for task, epoch, _ in events} - {task for task, epoch, _ in events if epoch == 1}
+    assert "first" in of_helpers and len(of_helpers) > 1  # only what this process trains tells the first of two epochs
 
 
 @pytest.mark.slow

@@ -27,10 +27,11 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 
 
-def kernel_environment(private: Path) -> dict[str, str]:
+def kernel_environment(private: Path, cores: int = 1) -> dict[str, str]:
     """The kernel's environment variables.
 
-    private: a folder that replaces IPython's in the user's home; in `methods` it may hold a file of methods.
+    private: a folder that replaces IPython's in the user's home; in `methods` it may hold a file of methods. cores: of
+    the processor, for the kernel and its helpers.
     """
     methods = next((private / "methods").glob("*.py"), "")
     kdlib_parent = str(Path(__file__).resolve().parents[3])  # the kernel's kdlib is the one that was hashed
@@ -39,6 +40,7 @@ def kernel_environment(private: Path) -> dict[str, str]:
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
         "KDLIB_METHODS": str(methods),
+        "KDLIB_CORES": str(cores),
         "IPYTHONDIR": str(private),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }  # fmt: skip
@@ -66,14 +68,16 @@ class LocalNotebookClient(PapermillNotebookClient):
 
     private: a folder for sockets and the kernel's standard error; ending: a dict that gets `alive`, whether the kernel
     still ran after the last cell, and `exit`, its exit status; wanted: asked every second, and once it says no the
-    kernel is killed; reuse: whether the caches are used; deadline: of `time.monotonic()`; on_training: called with each
-    event of a training.
+    kernel is killed; reuse: whether the caches are used; cores: as in `kernel_environment`; deadline: of
+    `time.monotonic()`; on_training: called with each event of a training.
     """
 
-    def __init__(self, nb_man, *, private, ending, wanted, reuse=True, deadline=None, on_training=None, **kwargs):
+    def __init__(
+        self, nb_man, *, private, ending, wanted, reuse=True, cores=1, deadline=None, on_training=None, **kwargs
+    ):
         super().__init__(nb_man, kernel_manager_class=LocalKernelManager, **kwargs)
         self._private, self._ending, self._wanted, self._on_training = private, ending, wanted, on_training
-        self._reuse = reuse
+        self._reuse, self._cores = reuse, cores
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
         self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel does not react to a request
         if deadline is not None:
@@ -89,7 +93,7 @@ class LocalNotebookClient(PapermillNotebookClient):
             kept_programs(self._private / "programs", self._reuse) as caches,
             (self._private / "stderr").open("wb") as stderr,  # the process's own, not that of its cells
         ):
-            return super().execute(env=kernel_environment(self._private) | caches, stderr=stderr)
+            return super().execute(env=kernel_environment(self._private, self._cores) | caches, stderr=stderr)
 
     def process_message(self, msg, cell, cell_index):
         if self._on_training and (event := msg["content"].get("data", {}).get(PROGRESS_MIME)):
@@ -134,5 +138,5 @@ class LocalEngine(NBClientEngine):
             asyncio.set_event_loop(None)
 
 
-CLIENT_ARGUMENTS = {"private", "deadline", "ending", "wanted", "reuse", "resources", "on_cell_start", "on_training"}
+CLIENT_ARGUMENTS = set("private deadline ending wanted reuse cores resources on_cell_start on_training".split())
 papermill_engines.register(ENGINE, LocalEngine)

@@ -38,6 +38,7 @@ class Job:
     links: dict | None = None  #: of its page; None: no page is rendered
     reuse: bool = True  #: what was trained or compiled before
     methods: MethodsFile | None = None  #: of the user's own
+    cores: int = 1  #: of the processor, which its trainings may use at once
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def _run(job, folder, timer, holder, wanted) -> dict[str, bytes]:
             ending=ending,
             wanted=wanted,
             reuse=job.reuse,
+            cores=job.cores,
             on_cell_start=timer.callback(nb),
             on_training=timer.on_training,
         )
