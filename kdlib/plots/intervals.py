@@ -29,13 +29,14 @@ def forest(
     frame: columns label, mean, low, high as shares of 1, and optionally verdict (a word or two), dataset (a panel for
     each). clip: those far below the others become arrows at the edge, so that these can be told apart. corrected:
     whether the intervals allow for the number of comparisons, as those of `comparison.compare` do. ceilings: the
-    largest difference possible, by dataset, where known; a dashed line.
+    largest difference possible, by dataset, where known; a dashed line. Intervals of two or three seeds can be wider
+    than differences can be: they are cut there.
     """
     frame = frame.assign(**{column: 100 * frame[column] for column in ("mean", "low", "high")})
     ceilings = {name: 100 * top for name, top in (ceilings or {}).items()}
     many = "dataset" in frame and frame.dataset.nunique() > 2  # then panels are small, and side by side on one scale
     fig, axes, groups = _panels_of_rows(frame, row=0.38 if many else 0.58, columns=4 if many else 1, share_scale=True)
-    low, high = (frame[end].fillna(frame["mean"]) for end in ("low", "high"))  # one seed has no interval
+    low, high = (frame[end].fillna(frame["mean"]).clip(-100, 100) for end in ("low", "high"))  # one seed has none
     top = max(high.max(), 0, *ceilings.values())
     left = clip_limit(frame["mean"], low.clip(upper=0), top, least=1) if clip else None
     line = {"color": theme.role_colour("ink"), "linewidth": 1.1, "linestyle": theme.DASHES[1]}
@@ -54,7 +55,8 @@ def forest(
                 mark_clipped(ax, r)
                 continue
             face = "ink" if row["low"] > 0 or row["high"] < 0 else "paper"
-            ax.plot([row["low"], row["high"]], [r, r], color=theme.role_colour("ink"), linewidth=2, zorder=2)
+            ends = np.clip([row["low"], row["high"]], -100, 100)
+            ax.plot(ends, [r, r], color=theme.role_colour("ink"), linewidth=2, zorder=2)
             ax.plot(row["mean"], r, "o", color=theme.role_colour("ink"), markersize=6, zorder=3,
                     markerfacecolor=theme.role_colour(face), markeredgewidth=1.5)  # fmt: skip
     for ax in axes:
@@ -63,10 +65,16 @@ def forest(
     theme.finish(fig, [Line2D([], [], **line, label="Bayes, the best possible")] if ceilings else [])
     excluding = int(((frame.low > 0) | (frame.high < 0)).sum())
     correction = ", corrected for the number of comparisons (Holm)" if corrected else ""
+    notes = [
+        " The dashed line is the best possible (Bayes)." if ceilings else "",
+        CLIPPED if left is not None else "",
+        " Intervals are cut at ±100 points, which no difference exceeds."
+        if (frame[["low", "high"]].abs() > 100).any(axis=None)
+        else "",
+    ]
     caption = (
         f"{theme.capitalised(quantity)} in percentage points, with {percent(CONFIDENCE_LEVEL)} intervals{correction}. "
-        f"A filled marker means that the interval excludes zero: {excluding} of {len(frame)}."
-        f"{' The dashed line is the best possible (Bayes).' if ceilings else ''}{CLIPPED if left is not None else ''}"
+        f"A filled marker means that the interval excludes zero: {excluding} of {len(frame)}.{''.join(notes)}"
     )
     return Plot(fig, caption, f"Forest plot of the {quantity}, in percentage points. {'; '.join(descriptions)}.", frame)
 

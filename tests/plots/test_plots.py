@@ -390,7 +390,7 @@ def test_the_scale_that_panels_share_holds_all_of_them(names):
     """Also what lies outside the range of the first panel."""
     grown = [DIFFERENCES.assign(dataset=name) for name in names]
     for times, frame in enumerate(grown):
-        frame[["mean", "low", "high"]] *= 10.0**times
+        frame[["mean", "low", "high"]] *= 8.0**times
     axes = plots.forest(pd.concat(grown)).figure.axes
     assert len(axes) == len(names)
     for ax, frame in zip(axes, grown, strict=True):
@@ -418,6 +418,18 @@ def test_a_clipped_forest_tells_the_near_ones_apart(clip, lowest):
     arrows = [line for line in plot.figure.axes[0].lines if line.get_marker() == CARETLEFT]
     assert len(arrows) == clip and "far: −30.00" in plot.alt
     assert "arrow" not in plots.forest(DIFFERENCES, clip=clip).caption
+
+
+def test_intervals_of_few_seeds_are_cut_where_no_difference_can_be():
+    wide = DIFFERENCES.assign(low=DIFFERENCES["mean"] - 4, high=DIFFERENCES["mean"] + 4)
+    plot = plots.forest(pd.concat([wide.assign(dataset=name) for name in "abcd"], ignore_index=True), clip=True)
+    plot.figure.draw_without_rendering()
+    for ax in plot.figure.axes:
+        assert ax.get_xlim() == pytest.approx((-110, 110), abs=2)
+        numbers = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        assert len(numbers) > 2 and all(one.x1 + 4 < other.x0 for one, other in pairwise(numbers))
+    assert "cut at ±100 points" in plot.caption and "A on a: +1.00 [−399.00,\u00a0+401.00]" in plot.alt
+    assert "cut at" not in plots.forest(DIFFERENCES).caption
 
 
 @pytest.mark.parametrize("styles", [(), (theme.NARROW,)], ids=["wide", "narrow"])
