@@ -44,7 +44,7 @@ def encode(fig, *, data=None, **others) -> dict:
     images, sizes = {}, {}
     for style, each in {"light": fig, **others}.items():
         image = _drawn(each)
-        images[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=3)
+        images[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=2, quality=30)
         sizes[style] = [side * 96 // DOTS_PER_INCH for side in image.size]
         if style == "light":
             images["image/png"] = _encoded(image, "PNG", compress_level=6)
