@@ -1,14 +1,14 @@
 """Losses: plain functions of a batch, for networks trained directly and for students.
 
-A loss is a plain function of a batch: `loss(logits, targets, settings) -> (member,)`, the mean over the
+Their form is `loss(logits, targets, settings) -> (member,)`, the mean over the
 batch of each member. Logits are (member, batch, outputs), `targets` a tuple of arrays (member, batch, classes),
 `settings` a dict of numbers per member (member,), so that one population can hold many temperatures or
 weights. What does not change during training, such as a teacher's softened probabilities, is computed once, before.
 
     L = alpha * CE(labels, softmax(z)) + (1 - alpha) * T^2 * KL(softmax(t / T) || softmax(z / T))
 
-with student's logits z and teacher's t (Hinton, Vinyals & Dean 2015, section 2). Leaves out matching of
-hidden layers and of relations between samples.
+with student's logits z and teacher's t (Hinton, Vinyals & Dean 2015, section 2). Out of scope: matching of hidden
+layers and of relations between samples.
 """
 
 import tensorflow as tf

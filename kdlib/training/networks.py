@@ -5,7 +5,7 @@ logits. A second head (the domain beside the label) is more outputs of the last 
 hidden layers. Weights are a flat list [kernel, bias, kernel, bias, ...] of arrays (member, in, out) and
 (member, 1, out), so that a population of S networks is S slices of each array and nothing else.
 
-Leaves out everything but dense layers: convolution, normalisation, dropout.
+Out of scope: all layers that are not dense, such as convolution, normalisation and dropout.
 """
 
 from contextlib import suppress
