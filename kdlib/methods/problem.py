@@ -74,6 +74,7 @@ class Problem:
         self.deviation[constant] = 1  # such a feature says nothing, and must not divide by nothing
         self.pool = train  #: points that teachers may be asked about, of which no label is used
         self._made_of_pool = {}
+        self._fits = WeakKeyDictionary()  # a plan that is gone cannot be asked for again
         self._train_on(train)
 
     def _train_on(self, train: Split) -> None:
@@ -82,10 +83,7 @@ class Problem:
         self.labels = np.eye(self.classes)[train.y]  # (n, classes)
         self.rows = np.arange(len(train))
         self.domain_rows = [np.flatnonzero(train.d == k) for k in range(self.domains)]
-        self._forget()
-
-    def _forget(self) -> None:
-        self._made, self._fits = {}, WeakKeyDictionary()  # a plan that is gone cannot be asked for again
+        self._made = {}
 
     def trained_on(self, train: Split, seeds: Iterable[int], machines_from: "Problem | None" = None) -> "Problem":
         """The same problem with other training samples: same scale, splits and number of updates; of some seeds.
@@ -113,14 +111,14 @@ class Problem:
         other = copy(self)
         other.settings = replace(self.settings, seeds=min(seeds, self.settings.seeds))
         other.seeds = self.seeds[:seeds]
-        other._forget()
+        other._made = {}
         return other
 
     def with_settings(self, **changes) -> "Problem":
         """The same problem with other settings, such as epochs or widths; not other seeds or sizes of batches."""
         other = copy(self)
         other.settings = replace(self.settings, **changes)
-        other._forget()
+        other._made = {}
         return other
 
     def once(self, make: Callable, *arguments, of_pool: bool = False):

@@ -9,6 +9,7 @@ the number of members beside it.
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -50,13 +51,11 @@ class Helpers:
             self._hand_out()
 
     def fit(self, plan: TrainingPlan) -> loop.Fit | None:
-        """The fit of an offered training, once it is done; None if no helper has begun it, or if that one died."""
+        """The fit of an offered training, once it is done; None if no helper has begun it, or none could end it."""
         with self._lock:
             self._offers.pop(plan, None)
             future = self._fits.pop(plan, None)
-        if future is None or isinstance(future.exception(), BrokenProcessPool):
-            return None
-        return future.result()
+        return None if future is None or future.exception() else future.result()
 
     def meanwhile(self, plan: TrainingPlan) -> TrainingPlan | None:
         """The first of the other offers, which is taken back, if a helper is at this one."""
@@ -89,10 +88,11 @@ class Helpers:
 
 
 def _end_with_parent() -> None:
-    """A helper whose parent was killed would wait for its next training forever."""
+    """Makes a helper end when its parent does, which may be killed, and not when a user interrupts a cell."""
 
     def watch():
         multiprocessing.parent_process().join()
         os._exit(1)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
