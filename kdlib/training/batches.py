@@ -132,8 +132,12 @@ class _Stream:
     def take(self, count: int) -> np.ndarray:
         """The next rows of each member (member, count)."""
         while self.left.shape[1] < count:
-            more = np.stack([rng.permutation(self.rows) for rng in self.rngs])
-            self.left = np.concatenate([self.left, more], axis=1)
+            kept = self.left.shape[1]
+            left = np.empty((len(self.rngs), kept + len(self.rows)), np.intp)  # once, as it can be the largest array
+            left[:, :kept] = self.left
+            for rng, more in zip(self.rngs, left[:, kept:], strict=True):
+                more[:] = rng.permutation(self.rows)
+            self.left = left
         taken, self.left = self.left[:, :count], self.left[:, count:]
         return taken
 

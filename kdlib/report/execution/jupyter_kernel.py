@@ -23,8 +23,12 @@ from kdlib.report.execution.programs import kept_programs
 ENGINE = "kdlib"  #: the engine's name in papermill
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  #: TensorFlow logs errors only
 # By default, and by what Dask's workers set, glibc maps every block over 128 KiB again, which takes a fifth of a
-# training's time.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
+# training's time; and each thread would keep memory of its own.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 def kernel_environment(private: Path, cores: int = 1) -> dict[str, str]:
