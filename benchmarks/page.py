@@ -200,7 +200,8 @@ def training(table: pd.DataFrame) -> Figure:
     ax.annotate(OURS, (ours.members.iloc[0], ours.ms_per_model_epoch.iloc[0]), (9, 5), color=OURS_COLOR, **label)
     for row in table[table.how.str.startswith(OURS) & (table.how != OURS)].itertuples():  # on the line: named below it
         ax.plot(row.members, row.ms_per_model_epoch, "s", color=OURS_COLOR, mfc="none", ms=9)
-        ax.annotate(row.how, (row.members, row.ms_per_model_epoch), (9, -18), color=OURS_COLOR, **label)
+        box = dict(facecolor=ax.get_facecolor(), edgecolor="none", pad=1)  # a limit may pass behind it
+        ax.annotate(row.how, (row.members, row.ms_per_model_epoch), (9, -18), color=OURS_COLOR, bbox=box, **label)
     ax.plot(peers.members, peers.ms_per_model_epoch, "s", color=PEERS_COLOR, ms=5)
     for shift, row in zip(_apart(peers), peers.itertuples(), strict=True):
         above = 6 * (row.members > 1)  # clear of our line
@@ -209,7 +210,8 @@ def training(table: pd.DataFrame) -> Figure:
         ax.axhline(row.ms_per_model_epoch, color="C6", ls=(0, (5, 2)), lw=1.2)
         ax.annotate(row.how, (1, row.ms_per_model_epoch), (0, 8 if row.how == ALL_LIMITS else -8), color="C6", **label)
     ax.set(xscale="log", yscale="log", xlim=(0.8, 200), xlabel="networks trained side by side (members)")
-    ax.set_ylim(table.ms_per_model_epoch.min() * 0.6, table.ms_per_model_epoch.max() * 1.8)
+    shown = pd.concat([table[~table.how.str.startswith("limit")], limits]).ms_per_model_epoch
+    ax.set_ylim(shown.min() * 0.5, shown.max() * 1.8)
     ax.set_title(f"Milliseconds for one epoch of one network ({task.SAMPLES} samples, batches of {task.BATCH})")
     _plain_ticks(ax)
     return figure
