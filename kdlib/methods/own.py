@@ -35,9 +35,13 @@ class OwnMethod(Method):
     path: Path
     line: int  #: of its function
 
-    def train(self, problem) -> Trained:
+    def begin(self, problem):
         with located(self.path, self.line):
-            trained = super().train(problem)
+            return super().begin(problem)
+
+    def train(self, problem, defined=None) -> Trained:
+        with located(self.path, self.line):
+            trained = super().train(problem, defined)
         if not isinstance(trained, Trained):
             self.refuse(f"expected a Student or a Trained, got {type(trained).__name__}")
         members = {1, len(problem.seeds)}

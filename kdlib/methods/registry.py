@@ -124,9 +124,16 @@ class Method:
             return f"there are {len(problem.train.t)} teachers, not one for each of {problem.domains} domains"
         return "the dataset is not one of the original's" if self.needs_original and not problem.is_original else ""
 
+    def begin(self, problem: Problem) -> Student | Trained:
+        """Defines the method on a problem, and offers its training to helpers."""
+        defined = self.define(problem)
+        if isinstance(defined, Student):
+            problem.ahead(defined.plan)
+        return defined
+
     def train(self, problem: Problem, defined: Student | Trained | None = None) -> Trained:
-        """Trains the method on a problem; defined: as `define` returned it, if it was asked already."""
-        defined = defined or self.define(problem)
+        """Trains the method on a problem; defined: what `begin` returned, if it was called."""
+        defined = self.define(problem) if defined is None else defined
         return defined.trained(problem, problem.run(defined.plan)) if isinstance(defined, Student) else defined
 
 

@@ -6,6 +6,7 @@ mean (`findings`).
 """
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def data_path(dataset: str) -> Path:
         return path
     in_project = Path(__file__).resolve().parents[2] / "data" / path.name
     return in_project if in_project.exists() else path
+
+
+def cores() -> int:
+    """Processor cores for this process and its helpers: as many as `KDLIB_CORES` says, all if it says nothing."""
+    given = os.environ.get("KDLIB_CORES", "")
+    return int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1
 
 
 class Experiment:
@@ -104,9 +111,9 @@ class Experiment:
     def run_all(self, *names: str) -> pd.DataFrame:
         """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""
         missing = [name for name in names if name not in self.trained]
-        defined = self._defined(missing) if self.problem.helpers.count else {}
+        begun = self._begun(missing) if self.problem.helpers.count else {}
         for name in missing:
-            self.run(name, defined.get(name))
+            self.run(name, begun.get(name))
         names = [name for name in names if name in self.trained or name in self.left_out]
         accuracy = self.accuracy() if self._scores else {}
         rows = {
@@ -116,15 +123,10 @@ class Experiment:
         }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index", columns=["description", "accuracy"]).rename_axis("method")
 
-    def _defined(self, names: list[str]) -> dict[str, Student | Trained]:
-        """What methods return that make sense on this dataset; their trainings are offered to helpers."""
-        defined = {}
-        for name in names:
-            if name in METHODS and not METHODS[name].unfit(self.problem):
-                defined[name] = method = METHODS[name].define(self.problem)
-                if isinstance(method, Student):
-                    self.problem.ahead(method.plan)
-        return defined
+    def _begun(self, names: list[str]) -> dict[str, Student | Trained]:
+        """What `Method.begin` returns of methods that make sense on this dataset."""
+        methods = {name: METHODS[name] for name in names if name in METHODS}
+        return {name: method.begin(self.problem) for name, method in methods.items() if not method.unfit(self.problem)}
 
     def run_section(self, section: str) -> pd.DataFrame:
         """Runs all methods registered for a section of a notebook, as `run_all` does."""

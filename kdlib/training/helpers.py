@@ -20,12 +20,6 @@ from kdlib.training import loop, losses
 from kdlib.training.plan import TrainingPlan
 
 
-def cores() -> int:
-    """Processor cores for this process and its helpers: as many as `KDLIB_CORES` says, all if it says nothing."""
-    given = os.environ.get("KDLIB_CORES", "")
-    return int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1
-
-
 class Helpers:
     """Up to `count` processes that train; with 0, no training is ever theirs."""
 

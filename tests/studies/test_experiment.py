@@ -1,6 +1,7 @@
 """Methods on one dataset: what is scored, mapped, tabulated and written of them."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -14,7 +15,7 @@ from kdlib.evaluation import results
 from kdlib.methods import METHODS, problem
 from kdlib.settings import Settings, SettingsError
 from kdlib.studies import experiment_tables as tables
-from kdlib.studies.experiment import Experiment, data_path
+from kdlib.studies.experiment import Experiment, cores, data_path
 from kdlib.training.networks import predict
 
 SETTINGS = Settings(seeds=2, epochs=2, hidden=(8, 6))
@@ -253,3 +254,9 @@ def test_a_score_is_computed_once(tmp_path, monkeypatch):
         patch.setattr(results.Accumulator, "add", pytest.fail)
         assert run() == first
     assert run(Settings(seeds=2, epochs=1, hidden=(8, 6))) != first
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("", os.cpu_count()), ("0", os.cpu_count())])
+def test_the_environment_says_how_many_cores_there_are(given, expected, monkeypatch):
+    monkeypatch.setenv("KDLIB_CORES", given)
+    assert cores() == expected

@@ -1,6 +1,5 @@
 """Helpers give the same bits and take the last offer first; nothing waits for one that has not begun or has died."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 
 from kdlib.training import losses
 from kdlib.training.batches import Shuffled
-from kdlib.training.helpers import Helpers, cores
+from kdlib.training.helpers import Helpers
 from kdlib.training.loop import cosine, run
 from kdlib.training.networks import Architecture, initial_weights
 from kdlib.training.plan import TrainingPlan, stack
@@ -115,9 +114,3 @@ def test_a_loss_that_helpers_cannot_import_is_not_offered():
     helpers.offer(own, lambda fit: pytest.fail("trained"))
     assert helpers.fit(own) is None
     assert helpers._pool is None
-
-
-@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("", os.cpu_count()), ("0", os.cpu_count())])
-def test_the_environment_says_how_many_cores_there_are(given, expected, monkeypatch):
-    monkeypatch.setenv("KDLIB_CORES", given)
-    assert cores() == expected
