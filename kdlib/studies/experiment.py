@@ -1,8 +1,8 @@
 """All methods on one dataset: what the template notebook calls, cell by cell.
 
-An `Experiment` runs registered methods, scores each on every split, records its predictions on a grid for the decision
-boundaries, and writes it all down. Out of scope: tables (`experiment_tables`), figures (`plots`) and what the numbers
-mean (`findings`).
+An `Experiment` runs registered methods, scores each on every split, maps its decisions, and writes it all down. Out of
+scope: what a map is (`decision_maps`), tables (`experiment_tables`), figures (`plots`) and what the numbers mean
+(`findings`).
 """
 
 import json
@@ -22,10 +22,10 @@ from kdlib.methods.network_teachers import domain_teachers
 from kdlib.methods.portfolio import Portfolio
 from kdlib.models import keras_file
 from kdlib.models.networks import Networks
-from kdlib.plots.plane import Plane
 from kdlib.settings import Settings
+from kdlib.studies.decision_maps import DecisionMaps
 from kdlib.training.loop import Fit
-from kdlib.training.networks import predict, threads
+from kdlib.training.networks import threads
 
 REGISTERED = "title description role section in_summary uses_domain teacher control_of isolates".split()
 OUTCOMES = ["updates", "teacher_updates", "queries", "choice", "learns_from"]
@@ -52,7 +52,6 @@ class Experiment:
     def __init__(self, dataset: Dataset, settings: Settings, progress=None, fraction: float = 1.0, cores: int = 1):
         self.dataset, self.settings = dataset, settings
         self.problem = Problem(dataset, settings, progress, fraction, cores=cores)
-        self.plane = Plane(dataset.train.x)
         self.trained: dict[str, Trained] = {}
         self.left_out: dict[str, str] = {}  #: methods that make no sense here, with the reason
         self.ablation: pd.DataFrame | None = None
@@ -60,11 +59,7 @@ class Experiment:
         self.networks: Networks | None = None
         self.bins: dict[str, tuple[np.ndarray, ...]] = {}  #: (seed, bin): `metrics`' reliability of each method
         self._scores: list[pd.DataFrame] = []
-        self.maps = {
-            "axis0": self.plane.axis0, "axis1": self.plane.axis1,
-            "plane": np.array(int(self.plane.is_projection)), "variance": self.plane.variance,
-            "points": self.plane.project(dataset.train.x), "points_y": dataset.train.y, "points_d": dataset.train.d,
-        }  # fmt: skip
+        self._maps = DecisionMaps(dataset.train)
         if self.problem.distribution is not None:
             self.run(results.BAYES)
 
@@ -91,9 +86,9 @@ class Experiment:
             if split_name == self.problem.reported:
                 self.bins[name] = reliability
         if not method.uses_domain:
-            self._map(name, trained.log_probabilities(self.plane.grid, None))
+            self._maps.add(name, trained.log_probabilities(self._maps.plane.grid, None))
             if method.in_summary and trained.weights:
-                self._map_early(name, trained.fits["student"])
+                self._maps.add_early(name, trained.fits["student"], self.problem)
         return trained
 
     def _score(self, method: Method, trained: Trained, split: str) -> tuple[dict, tuple[np.ndarray, ...]]:
@@ -111,7 +106,7 @@ class Experiment:
     def run_all(self, *names: str) -> pd.DataFrame:
         """Runs several methods; what each is and its mean accuracy on the reported split, or why it was left out."""
         missing = [name for name in names if name not in self.trained]
-        begun = self._begun(missing) if self.problem.helpers.count else {}
+        begun = self._begin(missing) if self.problem.helpers.count else {}
         for name in missing:
             self.run(name, begun.get(name))
         names = [name for name in names if name in self.trained or name in self.left_out]
@@ -123,8 +118,8 @@ class Experiment:
         }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index", columns=["description", "accuracy"]).rename_axis("method")
 
-    def _begun(self, names: list[str]) -> dict[str, Student | Trained]:
-        """What `Method.begin` returns of methods that make sense on this dataset."""
+    def _begin(self, names: list[str]) -> dict[str, Student | Trained]:
+        """Begins all that make sense on this dataset, so that helpers can train them; what `Method.begin` returned."""
         methods = {name: METHODS[name] for name in names if name in METHODS}
         return {name: method.begin(self.problem) for name, method in methods.items() if not method.unfit(self.problem)}
 
@@ -135,8 +130,8 @@ class Experiment:
     def map_teachers(self) -> dict[str, str]:
         """Adds each network teacher's own map, named `teacher_0`, ...; returns their titles."""
         for k, teacher in enumerate(self.problem.once(domain_teachers)):
-            logits = teacher.logits(self.plane.grid)
-            self._map(f"teacher_{k}", logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
+            logits = teacher.logits(self._maps.plane.grid)
+            self._maps.add(f"teacher_{k}", logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
         return {f"teacher_{k}": f"Teacher of domain {k}" for k in range(self.problem.domains)}
 
     def external_teachers(self) -> pd.DataFrame:
@@ -173,21 +168,10 @@ class Experiment:
         self.ablation = original.cumulative_ablation(self.problem)
         return self.ablation
 
-    def _map(self, name: str, log_p: np.ndarray) -> None:
-        shape = (log_p.shape[2], len(self.plane.axis1), len(self.plane.axis0))
-        votes = np.stack([(log_p.argmax(axis=2) == c).mean(axis=0) for c in range(shape[0])])
-        self.maps[f"{name}/mean"] = np.exp(log_p).mean(axis=0).T.reshape(shape).astype(np.float16)
-        self.maps[f"{name}/votes"] = votes.reshape(shape).astype(np.float16)
-        self.maps[f"{name}/seeds"] = log_p.argmax(axis=2).astype(np.uint8).reshape(-1, *shape[1:])
-
-    def _map_early(self, name: str, fit: Fit) -> None:
-        """What the first seed's network decides as its training goes on, and the epochs, the last of all too."""
-        if fit.early:  # a training of one epoch has none
-            weights = [np.concatenate(layer) for layer in zip(*fit.early.values(), strict=True)]
-            outputs = predict(weights, self.problem.scaled(self.plane.grid))[..., : self.problem.classes]
-            decided = outputs.argmax(axis=2).astype(np.uint8)
-            self.maps[f"{name}/early"] = decided.reshape(-1, len(self.plane.axis1), len(self.plane.axis0))
-            self.maps[f"{name}/epochs"] = np.array([*fit.early, len(fit.loss)])
+    @property
+    def maps(self) -> dict[str, np.ndarray]:
+        """What methods decide around the training points; see `DecisionMaps`."""
+        return self._maps.arrays
 
     def ran(self, *roles: str, in_summary: bool | None = None) -> dict[str, Method]:
         """The methods that ran, by name: those of some roles, if any are given, and in the summary or not."""
