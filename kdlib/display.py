@@ -5,64 +5,38 @@ the published page is made: the page never takes HTML from a notebook, so a valu
 Out of scope: which figures and numbers to show.
 """
 
-import base64
 import html
-import io
-import math
 import numbers
 import re
 import time
 
 from IPython.display import publish_display_data
 
-DOTS_PER_INCH = 192  # two image pixels per CSS pixel, sharp on dense screens
 NUMERIC = re.compile(r"[-–−+±.,:%()\[\]\de \u00a0\u202f]+")  #: columns of such cells are right-aligned: 0.98 ± 0.01
 IMAGES = {name: f"application/vnd.kdlib.{name}" for name in ("light", "dark", "narrow", "narrow_dark")}  #: for the page
-COLOURS = 48  #: of the page's images, which look the same as with all and take half of the bytes
 EXPLORER_MIME = "application/vnd.kdlib.explorer+json"
 PROGRESS_MIME = "application/vnd.kdlib.progress+json"  #: how far a training is, for the report that runs the notebook
 UPDATE_SECONDS = 0.25  #: between two of these
 BEST = "★"  #: in addition to bold, which not every reader sees
 
 
-def figure(fig, caption: str, alt: str, *, data=None, name: str = "", **others) -> None:
-    """Shows a Matplotlib figure once, as PNG, with its caption below, and closes it.
+def figure(encoded: dict, name: str = "") -> None:
+    """Shows a figure once, as PNG, with its caption below: images and numbers as `plots.images.encode` gives them.
 
-    `alt` is for readers who cannot see the figure: what it shows, in a sentence or two. `data` is a pandas frame
-    of the numbers drawn, which the page shows as a table and as CSV. With a `name`, Markdown can refer to it:
-    `[the ablation](#figure-ablation)` reads "Figure 3" on the page. `others` are the same figure for other pages, which
-    JupyterLab ignores: `dark`, `narrow` and `narrow_dark`.
+    encoded: with its `caption`, and `alt`, for readers who cannot see it: what it shows, in a sentence or two. The page
+    shows its numbers as a table and as CSV, and the image that suits the reader's screen, which JupyterLab ignores.
+    With a `name`, Markdown can refer to it: `[the ablation](#figure-ablation)` reads "Figure 3" on the page.
     """
-    for argument, text in (("caption", caption), ("alt", alt)):
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{argument}: expected a sentence about the figure, got {text!r}")
-    encoded_figure(encode(fig, data=data, **others) | {"caption": caption, "alt": alt}, name)
-
-
-def encode(fig, *, data=None, **others) -> dict:
-    """The images and numbers of a figure, as `figure` has them, in texts and lists; closes it."""
-    images, sizes = {}, {}
-    for style, each in {"light": fig, **others}.items():
-        image = _drawn(each)
-        images[IMAGES[style]] = _encoded(image, "WEBP", lossless=True, method=2, quality=30)
-        sizes[style] = [side * 96 // DOTS_PER_INCH for side in image.size]
-        if style == "light":
-            images["image/png"] = _encoded(image, "PNG", compress_level=6)
-    if data is None:
-        return {"images": images, "sizes": sizes}
-    rows = [list(map(_rounded, row)) for row in data.itertuples(index=False, name=None)]
-    return {"images": images, "sizes": sizes, "data": {"columns": list(map(str, data.columns)), "rows": rows}}
-
-
-def encoded_figure(encoded: dict, name: str = "") -> None:
-    """Shows what `encode` returned, with `caption` and `alt` in it, as `figure` does."""
-    bundle = {"text/plain": f"Figure: {encoded['alt']}", **encoded["images"]}
+    for key in ("caption", "alt"):
+        if not isinstance(encoded[key], str) or not encoded[key].strip():
+            raise ValueError(f"{key}: expected a sentence about the figure, got {encoded[key]!r}")
+    caption, images = encoded["caption"], {IMAGES[style]: image for style, image in encoded["images"].items()}
+    bundle = {"text/plain": f"Figure: {encoded['alt']}", "image/png": encoded["png"], **images}
     meaning = {"kind": "figure", "name": _checked_name(name)}
     meaning |= {key: encoded[key] for key in ("caption", "alt", "sizes", "data") if key in encoded}
     size = dict(zip(("width", "height"), encoded["sizes"]["light"], strict=True))
     publish_display_data(bundle, {"image/png": size, "kdlib": meaning})
     # The page takes the caption from the figure itself; this one is for JupyterLab.
-    caption = encoded["caption"]
     publish_display_data({"text/markdown": f"*{caption}*", "text/plain": caption}, {"kdlib": {"kind": "caption"}})
 
 
@@ -159,38 +133,6 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _drawn(fig):
-    """A figure as an image of few colours; closes it. The same figure gives the same image.
-
-    The background's own colour is among them, or a faint box would show on the page.
-    """
-    from matplotlib import pyplot  # slow to import, and only notebooks that draw need them
-    from PIL import Image
-
-    drawn = io.BytesIO()
-    fig.set_dpi(DOTS_PER_INCH)
-    # Where the layout is fixed, "tight" would draw the figure once for its size alone.
-    pad = pyplot.rcParams["savefig.pad_inches"]
-    box = "tight" if fig.get_layout_engine() else fig.get_tightbbox().padded(pad)
-    # Compressing costs more than drawing: not at all in between, and at the end no more than pays.
-    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches=box, pil_kwargs={"compress_level": 0})
-    pyplot.close(fig)
-    with Image.open(drawn) as image:
-        image = image.convert("RGB")
-    colours = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
-    palette[background : background + 3] = image.getpixel((0, 0))
-    colours.putpalette(palette)
-    return colours
-
-
-def _encoded(image, form: str, **settings) -> str:
-    """An image in base64."""
-    file = io.BytesIO()
-    (image if form == "PNG" else image.convert("RGB")).save(file, format=form, **settings)
-    return base64.b64encode(file.getvalue()).decode("ascii")
-
-
 def _cell(value, digits: int, form: str | None = None) -> str:
     if value is None or value != value or value == "":  # NaN and NaT differ from themselves
         return "–"
@@ -203,13 +145,6 @@ def _cell(value, digits: int, form: str | None = None) -> str:
     if isinstance(value, numbers.Integral) and abs(value) >= 10_000:
         return f"{value:,}".replace(",", "\u202f")
     return str(value)
-
-
-def _rounded(value):
-    """A value for JSON: numbers to six digits, missing ones as None."""
-    if isinstance(value, numbers.Integral) or not isinstance(value, numbers.Real):
-        return int(value) if isinstance(value, numbers.Integral) else value if value is None else str(value)
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _marked(frame, best, text) -> list[list[bool]]:

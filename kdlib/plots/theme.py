@@ -24,6 +24,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
+from kdlib.plots.images import encode
 from kdlib.training.cache import default_cache
 
 STYLE, DARK, NARROW = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("style", "dark", "narrow"))
@@ -54,13 +55,13 @@ class Plot:
         """Shows the figure in the notebook and on the page; Markdown refers to it by `name` (see `display.figure`)."""
         from kdlib import display  # imports IPython, which drawing does without
 
-        others = {}
+        figures = {"light": self.figure}
         if self.draw:
-            others = {"dark": self.draw(DARK), "narrow": self.draw(NARROW), "narrow_dark": self.draw(DARK, NARROW)}
-        encoded = display.encode(self.figure, data=self.data, **others) | {"caption": self.caption, "alt": self.alt}
+            figures |= {"dark": self.draw(DARK), "narrow": self.draw(NARROW), "narrow_dark": self.draw(DARK, NARROW)}
+        encoded = encode(figures, self.data) | {"caption": self.caption, "alt": self.alt}
         if self.keep:
             self.keep(encoded)
-        display.encoded_figure(encoded, name)
+        display.figure(encoded, name)
 
 
 class KeptPlot:
@@ -72,7 +73,7 @@ class KeptPlot:
     def show(self, name: str = "") -> None:
         from kdlib import display
 
-        display.encoded_figure(self.encoded, name)
+        display.figure(self.encoded, name)
 
     def __getattr__(self, name):
         return getattr(self.plot(), name)

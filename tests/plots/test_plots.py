@@ -15,7 +15,7 @@ from matplotlib.markers import CARETLEFT
 
 from kdlib import display, plots
 from kdlib.data import from_arrays
-from kdlib.plots import decision_regions, theme
+from kdlib.plots import decision_regions, images, theme
 from kdlib.plots.plane import Plane, density
 
 TITLES = {"ffnn": "FFNN", "mean": "Student of the mean", "kernels": "Student of kernels"}
@@ -227,7 +227,7 @@ def test_what_was_shown_is_not_drawn_again_until_its_arguments_change(shown, mon
     monkeypatch.setenv("KDLIB_CACHE", str(tmp_path / "cache"))
     plots.forest(DIFFERENCES).show()
     first, shown[:] = list(shown), []
-    monkeypatch.setattr(display, "_drawn", lambda figure: pytest.fail("drawn again"))
+    monkeypatch.setattr(images, "_drawn", lambda figure: pytest.fail("drawn again"))
     again = plots.forest(DIFFERENCES.copy())
     again.show()
     assert shown == first

@@ -14,6 +14,7 @@ from lxml import etree, html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kdlib import display
+from kdlib.plots.images import encode
 from kdlib.report.pages import render as pages
 from kdlib.report.pages.blocks import MAX_ROWS
 from kdlib.report.pages.formulas import mathml
@@ -58,7 +59,8 @@ def figure(caption="A *caption*.", alt="An alt text.", **more):
 
     made = Figure(figsize=(3, 2))
     made.subplots().plot([1, 2])
-    display.figure(made, caption, alt, **more)
+    data = more.pop("data", None)
+    display.figure(encode({"light": made}, data) | {"caption": caption, "alt": alt}, **more)
 
 
 def test_a_page_loads_nothing_and_runs_no_script_of_a_notebook(displayed):
