@@ -5,7 +5,7 @@
 ## OUT=reports      where the report goes (reports/draft for smoke, reports/sweep for sweep, benchmarks for bench)
 ## SEEDS=30         seeds of each method
 ## EPOCHS=          epochs of each training
-## JOBS=            processes that train at once, notebooks and their helpers (as many as there are cores)
+## JOBS=            notebooks that run at once, with their helper processes (as many as there are cores)
 ## SCHEDULER=       a dask scheduler that runs them, tcp://host:port or the file that holds it (this machine)
 ## DASHBOARD=       1: Dask's dashboard, to this machine only
 ## METHODS=         methods of your own, a Python file, which runs (none; an example: notebooks/methods.py)

@@ -193,7 +193,8 @@ def candidates(problem: Problem, choice: Choice) -> tuple[list[Candidate], int]:
     plans = {(NETWORKS,): direct_networks(problem, choice)}
     if several:
         plans[tuple(WAYS)] = domain_networks(problem)
-        problem.ahead(plans[tuple(WAYS)])
+    for plan in plans.values():
+        problem.offer(plan)
     for titles, plan in plans.items():
         weights = problem.run(plan).weights
         of_fold = zip(*(np.split(layer, len(titles) * FOLDS) for layer in weights), strict=True)

@@ -44,7 +44,7 @@ class NetworkTeacher:
         weights = problem.initial_weights((classes,))
         planned = {"weights": weights, "x": problem.scaled(x), "batches": batches, "watch": None}
         self.plan = problem.plan(self.task, (labels,), **planned)
-        problem.ahead(self.plan)
+        problem.offer(self.plan)
         return self
 
     def logits(self, x: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class Problem:
     fraction: of the training samples of each domain and class; the others are not there, neither point nor label. The
     updates stay as many as with all of them. The part is the same for all seeds, and within that of a larger fraction.
     cache: of what has been trained before, the one that the environment names unless another is given.
-    cores: of the processor, that trainings may use at once, if there is memory for as many processes (`ahead`).
+    cores: processor cores that trainings may use at once, as far as there is memory for as many processes (`offer`).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Problem:
     ):
         memory.check(dataset, settings)
         processes = min(cores, int(memory.available() / memory.needed(dataset, settings)))
-        self.helpers = Helpers(processes - 1 if threads() == 1 else 0)  # others would not train as this process does
+        self.helpers = Helpers(processes - 1 if threads() == 1 else 0)  # with more threads, helpers would differ
         self.dataset, self.settings, self.fraction = dataset, settings, fraction
         self.progress = progress or (lambda *_, **__: None)
         self.cache = cache or default_cache()
@@ -204,8 +204,8 @@ class Problem:
             self._fits[plan] = self._fit(plan)
         return self._fits[plan]
 
-    def ahead(self, plan: TrainingPlan) -> None:
-        """Offers a training that `run` will be asked for to helpers, if there are any."""
+    def offer(self, plan: TrainingPlan) -> None:
+        """Lets a helper train what `run` will be asked for, if there is one."""
         if self.helpers.count and plan not in self._fits:
             key = self._key(plan)
             if (kept := self.cache.get(key)) is None:

@@ -125,10 +125,10 @@ class Method:
         return "the dataset is not one of the original's" if self.needs_original and not problem.is_original else ""
 
     def begin(self, problem: Problem) -> Student | Trained:
-        """Defines the method on a problem, and offers its training to helpers."""
+        """Defines the method on a problem, and offers its training to a helper."""
         defined = self.define(problem)
         if isinstance(defined, Student):
-            problem.ahead(defined.plan)
+            problem.offer(defined.plan)
         return defined
 
     def train(self, problem: Problem, defined: Student | Trained | None = None) -> Trained:

@@ -96,7 +96,7 @@ def choose(problem: Problem, plans: Sequence[TrainingPlan]) -> tuple[int, int]:
         numbers.append([number for number, plan in enumerate(plans) if plan.batches.updates == length])
         population = stack([repeat(plans[number], 1, seeds) for number in numbers[-1]])
         populations.append(replace(population, task=f"search: {population.task}"))
-        problem.ahead(populations[-1])
+        problem.offer(populations[-1])
     for same, population in zip(numbers, populations, strict=True):
         last = problem.run(population).watched["loss"][-1].reshape(len(same), seeds).mean(axis=1)
         losses[same] = np.where(np.isfinite(last), last, np.inf)

@@ -109,7 +109,7 @@ def _add_report_options(parser, out: str) -> None:
     )
     add("--draft", action="store_true", help="mark every page as a draft")
     add("--force", action="store_true", help="run everything, due or not, and reuse no training")
-    what = "processes that train at once, notebooks and their helpers (as many as there are cores)"
+    what = "notebooks that run at once, with their helper processes (as many as there are cores)"
     add("--jobs", type=_parse_value, metavar="N", help=what)
     where = "a dask scheduler that runs them: tcp://host:port, or the file that holds it (this machine)"
     add("--scheduler", "--scheduler-file", metavar="ADDRESS", help=where)

@@ -133,7 +133,7 @@ class _Stream:
         """The next rows of each member (member, count)."""
         while self.left.shape[1] < count:
             kept = self.left.shape[1]
-            left = np.empty((len(self.rngs), kept + len(self.rows)), np.intp)  # once, as it can be the largest array
+            left = np.empty((len(self.rngs), kept + len(self.rows)), np.intp)  # in place: it can be the largest of all
             left[:, :kept] = self.left
             for rng, more in zip(self.rngs, left[:, kept:], strict=True):
                 more[:] = rng.permutation(self.rows)

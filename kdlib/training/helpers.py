@@ -1,10 +1,9 @@
-"""Trainings that other processes do meanwhile, where there are more processor cores than processes at work.
+"""Helper processes: where processor cores are free, they train what a process is about to ask for.
 
-Who knows what it will train offers it, and goes on: helpers take the last offer first, and the process itself, which
-asks for one fit after the other, begins with the first. While a helper is at what it asks for, it does another. A
-helper is a process with the same settings, so that its fits have the same bits. Helpers start at the first offer; until
-one is ready, and if it dies, nothing waits for it. Out of scope: sharing one training, since a member's bits depend on
-the number of members beside it.
+The process offers its next trainings. Helpers take the latest offer first; the process itself works from the first, and
+trains another offer while it would wait for a helper. A helper has the same settings, so that its fits have the same
+bits. Helpers start with the first offer. Until one is ready the process does all itself, as it does if helpers die. Out
+of scope: dividing one training, since a member's bits depend on how many members are trained beside it.
 """
 
 import multiprocessing
@@ -21,7 +20,7 @@ from kdlib.training.plan import TrainingPlan
 
 
 class Helpers:
-    """Up to `count` processes that train; with 0, no training is ever theirs."""
+    """Up to `count` helper processes; with a count of 0, offers are ignored."""
 
     def __init__(self, count: int):
         self.count = count
@@ -32,27 +31,27 @@ class Helpers:
         self._lock = threading.RLock()  # a callback of what is done already is called at once
 
     def offer(self, plan: TrainingPlan, keep: Callable[[loop.Fit], None]) -> None:
-        """A training that `fit` will ask for; keep: called with the fit, in a thread, where a helper trains it."""
+        """Offers a training that `fit` will ask for. keep: called with the fit, in a thread, if a helper trains it."""
         if not self.count or plan.loss.__module__ != losses.__name__:  # a helper knows no losses of the user's own
             return
         with self._lock:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-                self._pool = ProcessPoolExecutor(self.count, context, _end_with_parent)
+                self._pool = ProcessPoolExecutor(self.count, context, _set_up)
                 for _ in range(self.count):
                     self._pool.submit(int).add_done_callback(self._is_ready)
             self._offers[plan] = keep
             self._hand_out()
 
     def fit(self, plan: TrainingPlan) -> loop.Fit | None:
-        """The fit of an offered training, once it is done; None if no helper has begun it, or none could end it."""
+        """The fit of an offered training, once a helper has it; None if no helper has begun it, or if that failed."""
         with self._lock:
             self._offers.pop(plan, None)
             future = self._fits.pop(plan, None)
         return None if future is None or future.exception() else future.result()
 
     def meanwhile(self, plan: TrainingPlan) -> TrainingPlan | None:
-        """The first of the other offers, which is taken back, if a helper is at this one."""
+        """Withdraws and returns the first of the other offers, if a helper is training this one."""
         with self._lock:
             if plan not in self._fits or self._fits[plan].done() or not self._offers:
                 return None
@@ -81,8 +80,8 @@ class Helpers:
             keep(future.result())
 
 
-def _end_with_parent() -> None:
-    """Makes a helper end when its parent does, which may be killed, and not when a user interrupts a cell."""
+def _set_up() -> None:
+    """Makes a helper end when its parent does, even if that is killed, and not when the user interrupts a cell."""
 
     def watch():
         multiprocessing.parent_process().join()

@@ -1,9 +1,9 @@
 """Losses: plain functions of a batch, for networks trained directly and for students.
 
-Their form is `loss(logits, targets, settings) -> (member,)`, the mean over the
-batch of each member. Logits are (member, batch, outputs), `targets` a tuple of arrays (member, batch, classes),
-`settings` a dict of numbers per member (member,), so that one population can hold many temperatures or
-weights. What does not change during training, such as a teacher's softened probabilities, is computed once, before.
+Their form is `loss(logits, targets, settings) -> (member,)`, the mean over the batch of each member. Logits are
+(member, batch, outputs), `targets` a tuple of arrays (member, batch, classes), `settings` a dict of numbers per member
+(member,), so that one population can hold many temperatures or weights. What does not change during training, such as a
+teacher's softened probabilities, is computed once, before.
 
     L = alpha * CE(labels, softmax(z)) + (1 - alpha) * T^2 * KL(softmax(t / T) || softmax(z / T))
 

@@ -58,7 +58,7 @@ def test_trainings_that_helpers_do_have_the_same_results(experiment):
     events = []
     other = Experiment(experiment.dataset, SETTINGS, lambda *event, **_: events.append(event), cores=2)
     problem = other.problem
-    problem.ahead(first := problem.plan("first", (problem.labels,)))
+    problem.offer(first := problem.plan("first", (problem.labels,)))
     end = time.monotonic() + 120
     while problem.helpers._offers:  # until there is one
         assert time.monotonic() < end
