@@ -75,7 +75,7 @@ def heat_map(
         cells = [describe_cell(table, tuple(at), *names, digits) for at in np.argwhere(stars)[: theme.MAX_LEGEND]]
         alt += f" Starred ({marked}): {'; '.join(cells)}."
     data = pd.DataFrame(table, pd.Index(lines, name=y or "row"), columns).reset_index()
-    return Plot(fig, caption, alt, data)
+    return Plot(fig, caption, alt, data, own_dark=True)
 
 
 def draw_cells(ax, table, stars, low, high, digits, size, space="", **colours):

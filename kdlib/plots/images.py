@@ -4,23 +4,30 @@ import base64
 import io
 import math
 import numbers
+from collections.abc import Callable
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
 DOTS_PER_INCH = 192  #: two image pixels per CSS pixel, sharp on dense screens
 COLOURS = 48  #: of an image, which looks the same as with all and takes half of the bytes
+DARK = {"light": "dark", "narrow": "narrow_dark"}  #: the page that shows the same on dark paper
 
 
-def encode(figures: dict[str, Figure], data: pd.DataFrame | None = None) -> dict:
+def encode(figures: dict[str, Figure], data: pd.DataFrame | None = None, darken: Callable | None = None) -> dict:
     """The images and numbers of a figure, in texts and lists: `images` (WebP, base64), `png`, `sizes`, `data`.
 
     figures: the same figure for different pages, `light`, and where there are others `dark`, `narrow`, `narrow_dark`.
-    data: the numbers drawn. Sizes are in CSS pixels.
+    data: the numbers drawn. darken: of a figure, what its colours become on a dark page, where there is no other figure
+    for it (as `dark.dark_colours`). Sizes are in CSS pixels.
     """
     drawn = {style: _drawn(each) for style, each in figures.items()}
+    if darken:
+        pairs = [(style, DARK[style]) for style in figures if style in DARK and DARK[style] not in figures]
+        drawn |= {dark: _recoloured(drawn[light], darken(figures[light])) for light, dark in pairs}
     # This effort takes two thirds of the default's time, for less than half a percent more bytes.
     encoded = {
         "images": {style: _encoded(each, "WEBP", lossless=True, method=2, quality=30) for style, each in drawn.items()},
@@ -52,6 +59,12 @@ def _drawn(fig: Figure) -> Image.Image:
     palette[background : background + 3] = image.getpixel((0, 0))
     colours.putpalette(palette)
     return colours
+
+
+def _recoloured(image: Image.Image, recolour) -> Image.Image:
+    other = image.copy()
+    other.putpalette(recolour(np.reshape(image.getpalette(), (-1, 3))).ravel().tolist())
+    return other
 
 
 def _encoded(image: Image.Image, form: str, **settings) -> str:

@@ -116,7 +116,7 @@ def accuracy_by_two_settings(frame: pd.DataFrame, selected: pd.DataFrame, x, y, 
         f"Darker is lower, within each dataset.{note}"
     )
     alt = f"{counted(len(descriptions), 'map')} of accuracy in percent by {across} and {down}. {' '.join(descriptions)}"
-    return Plot(fig, caption, alt, frame)
+    return Plot(fig, caption, alt, frame, own_dark=True)
 
 
 def _in_percent(frame) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """How all figures look: sizes, colours, markers, panels and legends.
 
 The same thing looks the same everywhere: a class is a colour (0 blue, 1 orange), a domain a marker (0 cross, 1 square,
-2 circle, as in the original), a method a colour with a dash. A figure is drawn for wide and for narrow pages, each in
-light and in dark: whatever depends on it comes from Matplotlib's settings. Colours are Okabe & Ito's ("Color universal
-design", 2008); Matplotlib's own settings are in `style.mplstyle`. Out of scope: what a figure shows.
+2 circle, as in the original), a method a colour with a dash. A figure is drawn for wide and for narrow pages: whatever
+depends on it comes from Matplotlib's settings. For dark pages its colours are changed (`dark`). Colours are Okabe &
+Ito's ("Color universal design", 2008); Matplotlib's own settings are in `style.mplstyle`. Out of scope: what a figure
+shows.
 """
 
 import functools
@@ -24,6 +25,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
+from kdlib.plots.dark import dark_colours
 from kdlib.plots.images import encode
 from kdlib.training.cache import default_cache
 
@@ -48,6 +50,7 @@ class Plot:
     caption: str
     alt: str
     data: pd.DataFrame | None = None
+    own_dark: bool = False  #: whether it must be drawn again for dark pages: it has colours that stay
     draw: Callable[..., Figure] | None = None  #: draws it again, in other styles
     keep: Callable[[dict], None] | None = None  #: keeps what is shown
 
@@ -55,10 +58,13 @@ class Plot:
         """Shows the figure in the notebook and on the page; Markdown refers to it by `name` (see `display.figure`)."""
         from kdlib import display  # imports IPython, which drawing does without
 
-        figures = {"light": self.figure}
+        figures, darken = {"light": self.figure}, None
         if self.draw:
-            figures |= {"dark": self.draw(DARK), "narrow": self.draw(NARROW), "narrow_dark": self.draw(DARK, NARROW)}
-        encoded = encode(figures, self.data) | {"caption": self.caption, "alt": self.alt}
+            figures["narrow"] = self.draw(NARROW)
+            darken = functools.partial(dark_colours, light=style_colours(STYLE), dark=style_colours(DARK))
+            if self.own_dark:
+                figures |= {"dark": self.draw(DARK), "narrow_dark": self.draw(DARK, NARROW)}
+        encoded = encode(figures, self.data, darken) | {"caption": self.caption, "alt": self.alt}
         if self.keep:
             self.keep(encoded)
         display.figure(encoded, name)
@@ -107,6 +113,15 @@ def styled(draw):
 
 
 # --- Colours and markers ---
+
+
+@functools.cache
+def style_colours(style: Path) -> np.ndarray:
+    """All colours of a style (colour, 3): paper, ink, then the others."""
+    settings = matplotlib.rc_params_from_file(style, use_default_template=False)
+    names = "axes.facecolor", "text.color", "xtick.labelcolor", "axes.edgecolor", "grid.color"
+    cycle = settings["axes.prop_cycle"].by_key()["color"]
+    return np.array([to_rgb(colour) for colour in (*map(settings.get, names), *cycle)])
 
 
 def role_colour(role) -> tuple[float, float, float]:

@@ -1,5 +1,6 @@
 """Figures: what is drawn, and captions and alt texts whose numbers are those of the data."""
 
+import base64
 import io
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.markers import CARETLEFT
+from PIL import Image
 
 from kdlib import display, plots
 from kdlib.data import from_arrays
@@ -148,6 +150,14 @@ EVERY = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """What notebooks are given to display: (data, metadata) each."""
+    given = []
+    monkeypatch.setattr(display, "publish_display_data", lambda *each, **more: given.append(each))
+    return given
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_each_draws_without_a_warning_and_leaves_the_session_as_it_was(name):
     before = dict(matplotlib.rcParams)
@@ -195,22 +205,27 @@ def test_a_class_has_its_colour_and_a_domain_its_marker_everywhere():
     assert len(domains) == 12 and {to_hex(c) for points in domains for c in points.get_facecolors()} == set(colours)
 
 
-def test_on_a_dark_page_the_same_is_drawn_in_its_colours():
-    plot = plots.training_points(dataset())
-    dark = plot.draw(theme.DARK)
-    assert sum(dark.get_facecolor()[:3]) < 0.5 < 2.5 < sum(plot.figure.get_facecolor()[:3])
-    for light_axes, dark_axes in zip(plot.figure.axes, dark.axes, strict=True):
-        assert light_axes.spines["top"].get_visible() == dark_axes.spines["top"].get_visible() is False
-        assert len(light_axes.collections) == len(dark_axes.collections) > 0
-        assert sum(to_rgb(dark_axes.title.get_color())) > 2
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith(("heat map", "two settings"))])
+def test_colours_on_a_dark_page_are_those_of_drawing_in_its_style(name, shown, monkeypatch):
+    monkeypatch.setattr(images, "DOTS_PER_INCH", 100)
+    plot = EVERY[name]()
+    plot.show()
+    with Image.open(io.BytesIO(base64.b64decode(shown[0][0][display.IMAGES["dark"]]))) as image:
+        recoloured = np.asarray(image.convert("RGB"), int)
+    expected = np.asarray(images._drawn(plot.draw(theme.DARK)).convert("RGB"), int)
+    difference = np.abs(recoloured - expected).max(axis=2)
+    assert recoloured[0, 0].tolist() == expected[0, 0].tolist() == [0x15, 0x17, 0x1B]
+    assert np.mean(difference > 32) < 0.02 and difference.mean() < 2
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """What notebooks are given to display: (data, metadata) each."""
-    given = []
-    monkeypatch.setattr(display, "publish_display_data", lambda *each, **more: given.append(each))
-    return given
+def test_a_heat_map_keeps_its_colours_on_a_dark_page(shown):
+    EVERY["heat map"]().show()
+    light, dark = (shown[0][0][display.IMAGES[style]] for style in ("light", "dark"))
+    colours = [Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB").getcolors() for each in (light, dark)]
+    cividis = matplotlib.colormaps["cividis"]([0.0, 0.5, 1.0], bytes=True)[:, :3]
+    for page in colours:
+        page = np.array([colour for _, colour in page])
+        assert max(np.abs(page - each).max(axis=1).min() for each in cividis.astype(int)) < 24
 
 
 def test_show_hands_over_images_caption_alt_and_numbers(shown):
