@@ -64,7 +64,7 @@ class LocalKernelManager(AsyncKernelManager):
 
     def __init__(self, **kwargs):
         specs = LocalKernelSpecManager()
-        super().__init__(transport="ipc", kernel_spec_manager=specs, shutdown_wait_time=6.0, **kwargs)
+        super().__init__(transport="ipc", kernel_spec_manager=specs, **kwargs)
 
 
 class LocalNotebookClient(PapermillNotebookClient):
@@ -83,7 +83,7 @@ class LocalNotebookClient(PapermillNotebookClient):
         self._private, self._ending, self._wanted, self._on_training = private, ending, wanted, on_training
         self._reuse, self._cores = reuse, cores
         self.iopub_timeout = 60  # outputs may lag behind on a machine under load
-        self.shutdown_kernel = "immediate"  # until every cell has run: a stuck kernel does not react to a request
+        self.shutdown_kernel = "immediate"  # a stuck kernel does not react to a request, any other takes seconds
         if deadline is not None:
             self.timeout_func = lambda cell: max(1, deadline - time.monotonic())
 
@@ -103,10 +103,6 @@ class LocalNotebookClient(PapermillNotebookClient):
         if self._on_training and (event := msg["content"].get("data", {}).get(PROGRESS_MIME)):
             self._on_training(event)
         return super().process_message(msg, cell, cell_index)
-
-    def papermill_execute_cells(self):
-        super().papermill_execute_cells()
-        self.shutdown_kernel = "graceful"
 
     async def _async_check_alive(self):  # nbclient calls it every second while a cell runs
         if not self._wanted():

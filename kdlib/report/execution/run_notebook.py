@@ -1,10 +1,9 @@
 """One notebook, executed and verified to have completed.
 
 Papermill marks every cell completed when a kernel dies or runs out of time. Here a run is good only if papermill
-returned, every code cell ran without error, the kernel still answered after the last one, and the results match the
-notebook's own `checksums.json`. (The exit status of the kernel's process is recorded, not judged: a few in a hundred
-do not end cleanly, for reasons of ipykernel's.) Nothing is written outside a private folder; bytes come in with a
-`Job` and leave with an `Outcome`, so that it can happen on any machine.
+returned, every code cell ran without error, the kernel still ran after the last one, and the results match the
+notebook's own `checksums.json`. Then the kernel is killed: nothing of it is needed any more. Nothing is written outside
+a private folder; bytes come in with a `Job` and leave with an `Outcome`, so that it can happen on any machine.
 """
 
 import re
