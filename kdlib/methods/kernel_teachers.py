@@ -11,8 +11,9 @@ queries.
 import numpy as np
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from kdlib.methods.network_teachers import domain_teachers, teacher_updates
@@ -34,30 +35,39 @@ class KernelMachine(SklearnTeacher):
     """
 
     def choose(self, x: np.ndarray, y: np.ndarray):
-        logistic = LogisticRegression(max_iter=2000)
         searched = []
         if x.shape[1] <= MAX_QUADRATIC:
             squares = PolynomialFeatures(2, include_bias=False)
-            quadratic = make_pipeline(StandardScaler(), squares, StandardScaler(), logistic)
-            searched.append((quadratic, {"logisticregression__C": 10.0 ** np.arange(-1, 6)}))
-        kernel = Nystroem(random_state=0, n_components=min(CENTRES, len(x) // 2))
-        grid = {"logisticregression__C": [1.0, 10.0, 100.0, 1000.0],
-                "nystroem__gamma": np.array([0.1, 0.3, 1.0]) / x.shape[1]}  # fmt: skip
-        searched.append((make_pipeline(StandardScaler(), kernel, logistic), grid))
+            searched.append(([StandardScaler(), squares, StandardScaler()], 10.0 ** np.arange(-1, 6)))
+        for gamma in np.array([0.1, 0.3, 1.0]) / x.shape[1]:
+            kernel = Nystroem(gamma=gamma, random_state=0, n_components=min(CENTRES, len(x) // 2))
+            searched.append(([StandardScaler(), kernel], [1.0, 10.0, 100.0, 1000.0]))
         return search(searched, x, y)
 
 
-def search(machines: list[tuple], x: np.ndarray, y: np.ndarray):
+def search(machines: list[tuple], x: np.ndarray, y: np.ndarray) -> Pipeline:
     """The fitted machine of the best cross-validated likelihood; the first as it is, where a class has one sample.
 
-    machines: estimators, each with a grid of its parameters.
+    machines: transformers, the features of a logistic regression, each with values of its C to try. The choice is that
+    of scikit-learn's GridSearchCV, which takes twice as long: it computes the same features again for every C.
     """
     folds = min(FOLDS, np.unique(y, return_counts=True)[1].min())
     if folds < 2:
-        return machines[0][0].fit(x, y)
-    splits = StratifiedKFold(folds, shuffle=True, random_state=0)
-    searches = [GridSearchCV(*each, scoring="neg_log_loss", cv=splits).fit(x, y) for each in machines]
-    return max(searches, key=lambda each: each.best_score_).best_estimator_
+        return make_pipeline(*machines[0][0], logistic()).fit(x, y)
+    losses = {}
+    for rows, left_out in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
+        for number, (transformers, strengths) in enumerate(machines):
+            features = make_pipeline(*transformers)
+            inside, outside = features.fit_transform(x[rows]), features.transform(x[left_out])
+            for strength in strengths:
+                p = logistic(strength).fit(inside, y[rows]).predict_proba(outside)
+                losses.setdefault((number, strength), []).append(log_loss(y[left_out], p))
+    number, strength = min(losses, key=lambda each: np.mean(losses[each]))
+    return make_pipeline(*machines[number][0], logistic(strength)).fit(x, y)
+
+
+def logistic(strength: float = 1.0) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=2000)
 
 
 def kernel_mixture_of(problem: Problem) -> Mixture:
