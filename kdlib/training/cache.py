@@ -84,7 +84,7 @@ class Cache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._is_private() and len(content) <= self.limit:
-                _write(self.folder / key, content)
+                write(self.folder / key, content)
                 self._evict()
         except OSError as error:
             self._log(f"the cache cannot be written ({error.strerror}); what is computed now is not kept")
@@ -184,7 +184,8 @@ def _checksum(payload, key) -> bytes:
     return hashlib.sha256(key.encode() + payload).digest()
 
 
-def _write(path, content) -> None:
+def write(path: Path, content) -> None:
+    """Writes a file of bytes, which appears whole or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=PARTIAL, delete=False) as file:
         try:
             file.write(content)

@@ -1,8 +1,10 @@
 """Programs that XLA compiles are found again by a process that has done something else before."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -37,6 +39,26 @@ def test_another_process_finds_the_programs(tmp_path):
     first = train("0", "0.5", "ffnn", "kd_routed")
     assert len(first) >= 4  # training and scoring, with two losses
     assert train("9", "1.0", "kd_routed", "ffnn") == first
+
+
+def test_a_program_that_another_process_compiles_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", f'--tf_xla_persistent_cache_directory="{tmp_path}"')
+
+    def double(x):
+        return 2 * x
+
+    def twice():
+        return compiled(double)(tf.constant([3.0])).numpy()
+
+    assert twice() == 6
+    (path,) = tmp_path.iterdir()
+    with path.open("w") as file, ThreadPoolExecutor() as thread:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as another process would
+        waiting = thread.submit(twice)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        file.close()
+        assert waiting.result(timeout=60) == 6
 
 
 def test_functions_of_one_name_are_not_mixed_up():

@@ -18,6 +18,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 
 from kdlib import pins
 from kdlib.display import PROGRESS_MIME
+from kdlib.report.execution import temp_folder
 from kdlib.report.execution.programs import kept_programs
 
 ENGINE = "kdlib"  #: the engine's name in papermill
@@ -70,9 +71,9 @@ class LocalKernelManager(AsyncKernelManager):
 class LocalNotebookClient(PapermillNotebookClient):
     """Papermill's client with a deadline for the whole notebook, progress of trainings, and cancellation.
 
-    private: a folder for sockets and the kernel's standard error; ending: a dict that gets `alive`, whether the kernel
-    still ran after the last cell, and `exit`, its exit status; wanted: asked every second, and once it says no the
-    kernel is killed; reuse: whether the caches are used; cores: as in `kernel_environment`; deadline: of
+    private: a folder in the run's own, for sockets and the kernel's standard error; ending: a dict that gets `alive`,
+    whether the kernel still ran after the last cell, and `exit`, its exit status; wanted: asked every second, and once
+    it says no the kernel is killed; reuse: whether the caches are used; cores: as in `kernel_environment`; deadline: of
     `time.monotonic()`; on_training: called with each event of a training.
     """
 
@@ -93,8 +94,9 @@ class LocalNotebookClient(PapermillNotebookClient):
         return manager
 
     def execute(self):
+        programs = temp_folder.common_folder(self._private.parent) / "programs"
         with (
-            kept_programs(self._private / "programs", self._reuse) as caches,
+            kept_programs(programs, self._reuse) as caches,
             (self._private / "stderr").open("wb") as stderr,  # the process's own, not that of its cells
         ):
             return super().execute(env=kernel_environment(self._private, self._cores) | caches, stderr=stderr)

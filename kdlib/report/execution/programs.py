@@ -1,8 +1,8 @@
 """The programs that XLA compiles for TensorFlow, which take seconds each, kept between runs.
 
 TensorFlow can keep them in a folder, but trusts whatever it finds there: a damaged file ends the run, any other is
-executed. So each kernel gets a folder of its own, filled from the cache before it starts, and what it compiled is kept
-when its notebook is done.
+executed. So the kernels of a report get a folder of their own, filled from the cache before they start, where each
+finds what another has just compiled. When a notebook is done, new programs are kept.
 """
 
 import hashlib
@@ -23,10 +23,11 @@ FILE_NAME = re.compile(r"xla_compile_cache__\w+\.pb")
 
 @contextmanager
 def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
-    """Fills a new folder with the programs that fit, and yields the environment variables that make a kernel use them.
+    """Fills a folder with the programs that fit, and yields the environment variables that make a kernel use them.
 
-    Programs that were added to it are kept afterwards, unless something was raised. If nothing is to be reused, the
-    variables say so, for trainings too; without a cache, they are as they were.
+    Other kernels may use the folder at the same time. Programs that were added to it are kept afterwards, unless
+    something was raised. If nothing is to be reused, the variables say so, for trainings too; without a cache, they are
+    as they were.
     """
     kept, flags = cache.default_cache(), keys.own_flags("TF_XLA_FLAGS")
     if not reuse:
@@ -36,18 +37,19 @@ def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
         yield {}
         return
     try:
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         for name, content in _fitting(kept):
-            (folder / name).write_bytes(content)
+            if not (folder / name).exists():
+                cache.write(folder / name, content)
     except OSError:  # no room: the notebook comes first
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-    known = {path.name for path in folder.iterdir()}
+        folder.mkdir(mode=0o700, exist_ok=True)
     directory = f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'
     yield {"TF_XLA_FLAGS": f"{flags} {directory}"}
+    known = set(kept.keys(_prefix()))
     for path in folder.iterdir():
-        if path.name not in known and FILE_NAME.fullmatch(path.name):
-            kept.put(_key(path.name), {"name": path.name, "content": np.fromfile(path, np.uint8)})
+        if FILE_NAME.fullmatch(path.name) and (key := _key(path.name)) not in known:
+            kept.put(key, {"name": path.name, "content": np.fromfile(path, np.uint8)})
 
 
 def _fitting(kept: cache.Cache) -> Iterator[tuple[str, np.ndarray]]:

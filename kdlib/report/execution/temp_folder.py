@@ -30,6 +30,11 @@ def private_folder():
         yield private
 
 
+def common_folder(private: Path) -> Path:
+    """The private folder that a private folder lies in, with others of the same report; else this one."""
+    return private.parent if (private.parent / OWNER).exists() else private
+
+
 def _remove_if_stale(folder: Path) -> None:
     if time.time() - (folder / OWNER).lstat().st_mtime > MIN_AGE:
         with _lock(folder / OWNER):
