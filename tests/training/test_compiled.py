@@ -51,7 +51,7 @@ def test_a_program_that_another_process_compiles_is_waited_for(tmp_path, monkeyp
         return compiled(double)(tf.constant([3.0])).numpy()
 
     assert twice() == 6
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.lock")
     with path.open("w") as file, ThreadPoolExecutor() as thread:
         fcntl.flock(file, fcntl.LOCK_EX)  # as another process would
         waiting = thread.submit(twice)
