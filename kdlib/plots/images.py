@@ -4,11 +4,13 @@ import base64
 import io
 import math
 import numbers
+import os
 from collections.abc import Callable
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -45,15 +47,13 @@ def _drawn(fig: Figure) -> Image.Image:
 
     The background's own colour is among them, or a faint box would show on the page.
     """
-    drawn = io.BytesIO()
+    canvas = FigureCanvasAgg(fig)
     fig.set_dpi(DOTS_PER_INCH)
     # Where the layout is fixed, "tight" would draw the figure once for its size alone.
     pad = matplotlib.rcParams["savefig.pad_inches"]
     box = "tight" if fig.get_layout_engine() else fig.get_tightbbox().padded(pad)
-    # Compressing costs more than drawing: not at all in between, and at the end no more than pays.
-    fig.savefig(drawn, format="png", dpi=DOTS_PER_INCH, bbox_inches=box, pil_kwargs={"compress_level": 0})
-    with Image.open(drawn) as image:
-        image = image.convert("RGB")
+    fig.savefig(os.devnull, format="rgba", dpi=DOTS_PER_INCH, bbox_inches=box)
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     colours = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette, background = colours.getpalette(), 3 * colours.getpixel((0, 0))
     palette[background : background + 3] = image.getpixel((0, 0))
