@@ -3,12 +3,15 @@
 import json
 import re
 import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lxml import html
 from tiny_notebooks import dataset, notebook
 
+from kdlib.report.execution import temp_folder
 from kdlib.report.execution.run_notebook import Job, Outcome, execute
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,19 @@ def test_compiled_programs_are_reused_and_give_the_same_bits(job, computed, cach
     assert outcome.files == computed.files
     assert trained(outcome) == FIRST + LAST
     assert {path.name: path.read_bytes() for path in cache.glob("program-*")} == programs
+
+
+def test_notebooks_of_a_report_find_what_another_has_compiled(job, computed, tmp_path, monkeypatch):
+    with temp_folder.private_folder() as common:
+        monkeypatch.setattr(tempfile, "tempdir", common)
+        outcomes, programs = [], []
+        for number in range(2):  # each with an empty cache
+            outcomes.append(run(job, tmp_path / f"cache {number}"))
+            programs.append({path.name: path.stat().st_mtime_ns for path in Path(common, "programs").glob("*.pb")})
+    assert [outcome.files for outcome in outcomes] == [computed.files] * 2
+    assert all(trained(outcome) == FIRST + LAST for outcome in outcomes)
+    assert programs[0] and programs[0] == programs[1]
+    assert len([*(tmp_path / "cache 1").glob("program-*")]) == len(programs[1])
 
 
 def test_programs_of_another_folder_or_environment_are_not_used(job, computed, cache, tmp_path, monkeypatch):

@@ -81,6 +81,13 @@ def test_check_imports_nothing_heavy(tmp_path):
     subprocess.run([sys.executable, "-c", program, tmp_path / "a.pkl"], check=True, capture_output=True)
 
 
+@pytest.mark.slow
+def test_reading_notebooks_compiles_no_grammar_of_web_addresses():
+    program = "import sys; from kdlib.report.pages import render; " \
+        "from kdlib.report.execution import jupyter_kernel; sys.exit('lark' in sys.modules)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
 def test_help_names_every_setting(capsys):
     status, out, _ = call(capsys, "run", "--help")
     assert status == 0
