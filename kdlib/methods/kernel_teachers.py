@@ -49,25 +49,25 @@ def search(machines: list[tuple], x: np.ndarray, y: np.ndarray) -> Pipeline:
     """The fitted machine of the best cross-validated likelihood; the first as it is, where a class has one sample.
 
     machines: transformers, the features of a logistic regression, each with values of its C to try. The choice is that
-    of scikit-learn's GridSearchCV, which takes twice as long: it computes the same features again for every C.
+    of scikit-learn's GridSearchCV, which takes nearly twice as long: it computes the same features again for every C.
     """
     folds = min(FOLDS, np.unique(y, return_counts=True)[1].min())
     if folds < 2:
-        return make_pipeline(*machines[0][0], logistic()).fit(x, y)
+        return make_pipeline(*machines[0][0], _logistic(1.0)).fit(x, y)
     losses = {}
     for rows, left_out in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
-        for number, (transformers, strengths) in enumerate(machines):
+        for number, (transformers, values) in enumerate(machines):
             features = make_pipeline(*transformers)
             inside, outside = features.fit_transform(x[rows]), features.transform(x[left_out])
-            for strength in strengths:
-                p = logistic(strength).fit(inside, y[rows]).predict_proba(outside)
-                losses.setdefault((number, strength), []).append(log_loss(y[left_out], p))
-    number, strength = min(losses, key=lambda each: np.mean(losses[each]))
-    return make_pipeline(*machines[number][0], logistic(strength)).fit(x, y)
+            for value in values:
+                p = _logistic(value).fit(inside, y[rows]).predict_proba(outside)
+                losses.setdefault((number, value), []).append(log_loss(y[left_out], p))
+    number, value = min(losses, key=lambda each: np.mean(losses[each]))
+    return make_pipeline(*machines[number][0], _logistic(value)).fit(x, y)
 
 
-def logistic(strength: float = 1.0) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=2000)
+def _logistic(value: float) -> LogisticRegression:
+    return LogisticRegression(C=value, max_iter=2000)
 
 
 def kernel_mixture_of(problem: Problem) -> Mixture:

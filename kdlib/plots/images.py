@@ -23,8 +23,8 @@ def encode(figures: dict[str, Figure], data: pd.DataFrame | None = None, darken:
     """The images and numbers of a figure, in texts and lists: `images` (WebP, base64), `png`, `sizes`, `data`.
 
     figures: the same figure for different pages, `light`, and where there are others `dark`, `narrow`, `narrow_dark`.
-    data: the numbers drawn. darken: of a figure, what its colours become on a dark page, where there is no other figure
-    for it (as `dark.dark_colours`). Sizes are in CSS pixels.
+    data: the numbers drawn. darken: called with a figure that has no dark one beside it, returns what its colours
+    become on a dark page (`dark.dark_colours`). Sizes are in CSS pixels.
     """
     drawn = {style: _drawn(each) for style, each in figures.items()}
     if darken:

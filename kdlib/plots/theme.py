@@ -50,7 +50,7 @@ class Plot:
     caption: str
     alt: str
     data: pd.DataFrame | None = None
-    own_dark: bool = False  #: whether it must be drawn again for dark pages: it has colours that stay
+    own_dark: bool = False  #: whether it is drawn again for dark pages, where some of its colours stay as they are
     draw: Callable[..., Figure] | None = None  #: draws it again, in other styles
     keep: Callable[[dict], None] | None = None  #: keeps what is shown
 
@@ -119,7 +119,7 @@ def styled(draw):
 def style_colours(style: Path) -> np.ndarray:
     """All colours of a style (colour, 3): paper, ink, then the others."""
     settings = matplotlib.rc_params_from_file(style, use_default_template=False)
-    names = "axes.facecolor", "text.color", "xtick.labelcolor", "axes.edgecolor", "grid.color"
+    names = ROLES["paper"], ROLES["ink"], ROLES["soft"], ROLES["line"], "axes.edgecolor"
     cycle = settings["axes.prop_cycle"].by_key()["color"]
     return np.array([to_rgb(colour) for colour in (*map(settings.get, names), *cycle)])
 

@@ -57,7 +57,7 @@ class LocalKernelSpecManager(KernelSpecManager):
     def get_kernel_spec(self, kernel_name):
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         command += ["--IPKernelApp.capture_fd_output=False"]
-        # By default, what imports leave in memory is searched for garbage several times, for a seventh of their time.
+        # By default, Python searches what imports leave in memory for garbage: a seventh of the time that they take.
         command += ["--IPKernelApp.exec_lines=__import__('gc').set_threshold(50_000)"]
         return KernelSpec(argv=command, env=KEEP_MEMORY, display_name="Python 3", language="python")
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +47,10 @@ def kept_programs(folder: Path, reuse: bool) -> Iterator[dict[str, str]]:
     directory = f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'
     yield {"TF_XLA_FLAGS": f"{flags} {directory}"}
     known = set(kept.keys(_prefix()))
-    for path in folder.iterdir():
-        if FILE_NAME.fullmatch(path.name) and (key := _key(path.name)) not in known:
-            kept.put(key, {"name": path.name, "content": np.fromfile(path, np.uint8)})
+    with suppress(OSError):  # another kernel, which found no room, has removed them
+        for path in folder.iterdir():
+            if FILE_NAME.fullmatch(path.name) and (key := _key(path.name)) not in known:
+                kept.put(key, {"name": path.name, "content": np.fromfile(path, np.uint8)})
 
 
 def _fitting(kept: cache.Cache) -> Iterator[tuple[str, np.ndarray]]:
